@@ -1,0 +1,353 @@
+#include "shm/record.h"
+
+#include "common/base/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * A message is a head and a body:
+ *
+ *   body       topic | properties | client id | groups | payload
+ *   MESSAGE    struct message_head | first bytes of the body, often all
+ *   FRAGMENT   struct fragment_head | the next bytes of the body
+ *
+ * Heads travel as the structs that they are (all processes are one build) and are
+ * copied out of the ring before they are looked at, so that they can't change
+ * after.
+ *
+ * A MESSAGE begins anew whatever was in progress: the rest of a message whose
+ * producer died never comes. A FRAGMENT that does not continue the message in
+ * progress belongs to one whose beginning died with the consumer before us, or
+ * was set aside; it is passed over.
+ */
+
+enum {
+    FLAG_RETAIN = 1,
+    FLAG_PLAIN = 2,
+    QOS_MAX = 2,
+    PIECES = 5
+};
+
+struct message_head {
+    uint64_t message_id;
+    uint64_t expiry_at_ms;
+    uint32_t payload_size;
+    uint32_t properties_size;
+    uint32_t publisher;
+    uint32_t will_delay_s;
+    uint32_t session_expiry_s;
+    uint16_t topic_size;
+    uint16_t client_id_size;
+    uint16_t groups_size;
+    uint8_t purpose;
+    uint8_t qos;
+    uint8_t flags;
+    uint8_t hops;
+    uint8_t spare[2];
+};
+
+struct fragment_head {
+    uint64_t message_id;
+    uint64_t offset; /* in the body */
+};
+
+static_assert(sizeof(struct message_head) == 48, "no padding that would leak");
+static_assert(sizeof(struct fragment_head) == 16, "no padding that would leak");
+
+/* -- what both sides know -- */
+
+struct pieces {
+    struct bytes in_order[PIECES];
+};
+
+static struct pieces pieces_of(const struct record_message *message)
+{
+    return (struct pieces){{message->topic, message->properties, message->client_id,
+                            message->groups, message->payload}};
+}
+
+static uint64_t body_size(const struct record_message *message)
+{
+    struct pieces pieces = pieces_of(message);
+    uint64_t size = 0;
+
+    for (unsigned i = 0; i < PIECES; i++)
+        size += pieces.in_order[i].size;
+    return size;
+}
+
+static bool is_valid(const struct message_head *head)
+{
+    if (head->purpose < RECORD_FOR_DELIVERY || head->purpose > RECORD_FOR_WILL)
+        return false;
+    if (head->qos > QOS_MAX || (head->flags & ~(FLAG_RETAIN | FLAG_PLAIN)) != 0)
+        return false;
+    if (head->purpose == RECORD_FOR_WILL && head->client_id_size == 0)
+        return false;
+    if (head->groups_size % sizeof(struct hash128) != 0)
+        return false;
+    return head->topic_size > 0 &&
+           head->groups_size <= RECORD_GROUPS_MAX * sizeof(struct hash128);
+}
+
+/* -- the sender -- */
+
+static struct message_head head_of(const struct record_message *message)
+{
+    check(message->topic.size <= UINT16_MAX && message->client_id.size <= UINT16_MAX);
+    check(message->groups.size <= UINT16_MAX);
+    check(message->properties.size <= UINT32_MAX && message->payload.size <= UINT32_MAX);
+    return (struct message_head){
+        .message_id = message->message_id,
+        .expiry_at_ms = message->expiry_at_ms,
+        .payload_size = (uint32_t)message->payload.size,
+        .properties_size = (uint32_t)message->properties.size,
+        .publisher = message->publisher,
+        .will_delay_s = message->will_delay_s,
+        .session_expiry_s = message->session_expiry_s,
+        .topic_size = (uint16_t)message->topic.size,
+        .client_id_size = (uint16_t)message->client_id.size,
+        .groups_size = (uint16_t)message->groups.size,
+        .purpose = (uint8_t)message->purpose,
+        .qos = message->qos,
+        .flags = (uint8_t)((message->retain ? FLAG_RETAIN : 0) | (message->plain ? FLAG_PLAIN : 0)),
+        .hops = message->hops,
+    };
+}
+
+/* Copies `size` bytes of the body, from `offset` on, to `place`. */
+static void copy_body(uint8_t *place, const struct record_message *message, size_t offset,
+                      size_t size)
+{
+    struct pieces pieces = pieces_of(message);
+
+    for (unsigned i = 0; i < PIECES && size > 0; i++) {
+        struct bytes piece = pieces.in_order[i];
+        size_t step;
+
+        if (offset >= piece.size) {
+            offset -= piece.size;
+            continue;
+        }
+        step = piece.size - offset < size ? piece.size - offset : size;
+        memcpy(place, piece.data + offset, step);
+        place += step;
+        size -= step;
+        offset = 0;
+    }
+}
+
+/* One record of a message: `head`, then as much of the body as goes in. */
+struct part {
+    enum record_kind kind;
+    struct bytes head;
+    const struct record_message *message;
+    size_t offset; /* where in the body */
+    size_t left;   /* of the body, from there */
+};
+
+/* Body bytes committed, or 0 when the ring is full. */
+static size_t put_part(struct mesh *mesh, unsigned peer, const struct part *part)
+{
+    size_t chunk_max = ring_record_max(&mesh->out[peer]) - part->head.size;
+    size_t chunk = part->left < chunk_max ? part->left : chunk_max;
+    uint32_t size = (uint32_t)(part->head.size + chunk);
+    uint8_t *room = mesh_reserve(mesh, peer, size);
+
+    if (room == NULL)
+        return 0;
+    memcpy(room, part->head.data, part->head.size);
+    copy_body(room + part->head.size, part->message, part->offset, chunk);
+    mesh_commit(mesh, peer, size, (uint16_t)part->kind);
+    return chunk;
+}
+
+static bool put_fragment(struct mesh *mesh, unsigned peer, const struct record_message *message,
+                         struct record_sender *sender, size_t left)
+{
+    struct fragment_head head = {.message_id = message->message_id, .offset = sender->sent};
+    struct part part = {.kind = RECORD_FRAGMENT,
+                        .head = {(const uint8_t *)&head, sizeof head},
+                        .message = message,
+                        .offset = sender->sent,
+                        .left = left};
+    size_t chunk = put_part(mesh, peer, &part);
+
+    sender->sent += chunk;
+    return chunk > 0;
+}
+
+bool record_put_message(struct mesh *mesh, unsigned peer, const struct record_message *message,
+                        struct record_sender *sender)
+{
+    struct message_head head = head_of(message);
+    struct part part = {.kind = RECORD_MESSAGE,
+                        .head = {(const uint8_t *)&head, sizeof head},
+                        .message = message,
+                        .left = (size_t)body_size(message)};
+
+    if (!sender->begun) {
+        check(is_valid(&head));
+        sender->sent = put_part(mesh, peer, &part);
+        sender->begun = sender->sent > 0;
+        if (!sender->begun)
+            return false;
+    }
+    while (sender->sent < part.left) {
+        if (!put_fragment(mesh, peer, message, sender, part.left - sender->sent))
+            return false;
+    }
+    return true;
+}
+
+/* -- the receiver -- */
+
+static struct record_message message_of(const struct message_head *head)
+{
+    return (struct record_message){
+        .purpose = (enum record_purpose)head->purpose,
+        .message_id = head->message_id,
+        .expiry_at_ms = head->expiry_at_ms,
+        .publisher = head->publisher,
+        .will_delay_s = head->will_delay_s,
+        .session_expiry_s = head->session_expiry_s,
+        .qos = head->qos,
+        .retain = (head->flags & FLAG_RETAIN) != 0,
+        .plain = (head->flags & FLAG_PLAIN) != 0,
+        .hops = head->hops,
+        .topic.size = head->topic_size,
+        .properties.size = head->properties_size,
+        .client_id.size = head->client_id_size,
+        .groups.size = head->groups_size,
+        .payload.size = head->payload_size,
+    };
+}
+
+/* Points the pieces of a message, whose sizes are set, into its whole body. */
+static void point_into(struct record_message *message, const uint8_t *body)
+{
+    struct bytes *in_order[PIECES] = {&message->topic, &message->properties, &message->client_id,
+                                      &message->groups, &message->payload};
+
+    for (unsigned i = 0; i < PIECES; i++) {
+        in_order[i]->data = body;
+        body += in_order[i]->size;
+    }
+}
+
+/* Makes room for `needed` bytes of the `total`, doubling: a head that promises
+ * much costs no more memory than twice what came. */
+static bool grow(struct record_assembly *assembly, size_t needed, size_t total)
+{
+    size_t size = assembly->size <= total / 2 ? assembly->size * 2 : total;
+    uint8_t *memory;
+
+    if (needed <= assembly->size)
+        return true;
+    if (size < needed)
+        size = needed;
+    memory = realloc(assembly->memory, size);
+    if (memory == NULL)
+        return false;
+    assembly->memory = memory;
+    assembly->size = size;
+    return true;
+}
+
+/* Adds the next bytes of the body, which are not more than are missing. Without
+ * memory the message is lost. */
+static enum record_progress add(struct record_assembly *assembly, struct bytes chunk,
+                                struct record_message *ret_message)
+{
+    size_t total = (size_t)body_size(&assembly->message);
+
+    if (!grow(assembly, assembly->filled + chunk.size, total)) {
+        record_assembly_done(assembly);
+        return RECORD_PARTIAL;
+    }
+    memcpy(assembly->memory + assembly->filled, chunk.data, chunk.size);
+    assembly->filled += chunk.size;
+    if (assembly->filled < total)
+        return RECORD_PARTIAL;
+    *ret_message = assembly->message;
+    point_into(ret_message, assembly->memory);
+    return RECORD_WHOLE;
+}
+
+/* Copies the first `size` bytes of a record to `head`; the rest is *ret_chunk. */
+static bool split(const struct ring_record *record, void *head, size_t size,
+                  struct bytes *ret_chunk)
+{
+    if (record->size <= size) /* nobody sends a head without anything */
+        return false;
+    memcpy(head, record->data, size);
+    *ret_chunk = (struct bytes){record->data + size, record->size - size};
+    return true;
+}
+
+static enum record_progress get_first(struct record_assembly *assembly,
+                                      const struct ring_record *record, size_t memory_max,
+                                      struct record_message *ret_message)
+{
+    struct record_message message;
+    struct message_head head;
+    struct bytes chunk;
+
+    record_assembly_done(assembly);
+    if (!split(record, &head, sizeof head, &chunk) || !is_valid(&head))
+        return RECORD_BROKEN;
+    message = message_of(&head);
+    if (chunk.size == body_size(&message)) {
+        point_into(&message, chunk.data);
+        *ret_message = message;
+        return RECORD_WHOLE;
+    }
+    if (chunk.size > body_size(&message) || body_size(&message) > memory_max)
+        return RECORD_BROKEN;
+    assembly->message = message;
+    return add(assembly, chunk, ret_message);
+}
+
+static enum record_progress get_next(struct record_assembly *assembly,
+                                     const struct ring_record *record,
+                                     struct record_message *ret_message)
+{
+    struct fragment_head head;
+    struct bytes chunk;
+
+    if (!split(record, &head, sizeof head, &chunk)) {
+        record_assembly_done(assembly);
+        return RECORD_BROKEN;
+    }
+    if (assembly->memory == NULL)
+        return RECORD_PARTIAL;
+    if (head.message_id != assembly->message.message_id || head.offset != assembly->filled) {
+        record_assembly_done(assembly);
+        return RECORD_PARTIAL;
+    }
+    if (chunk.size > body_size(&assembly->message) - assembly->filled) {
+        record_assembly_done(assembly);
+        return RECORD_BROKEN;
+    }
+    return add(assembly, chunk, ret_message);
+}
+
+enum record_progress record_get_message(struct record_assembly *assembly,
+                                        const struct ring_record *record, size_t memory_max,
+                                        struct record_message *ret_message)
+{
+    if (record->kind == RECORD_MESSAGE)
+        return get_first(assembly, record, memory_max, ret_message);
+    if (record->kind == RECORD_FRAGMENT)
+        return get_next(assembly, record, ret_message);
+    return RECORD_BROKEN;
+}
+
+void record_assembly_done(struct record_assembly *assembly)
+{
+    if (assembly->memory == NULL)
+        return;
+    free(assembly->memory);
+    *assembly = (struct record_assembly){0};
+}
