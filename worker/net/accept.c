@@ -1,0 +1,187 @@
+#include "worker/net/accept.h"
+
+#include "common/base/check.h"
+#include "shm/stats.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { REST_MIN_MS = 10, REST_MAX_MS = 1000 };
+
+struct listener {
+    struct loop_acceptor acceptor;
+    struct accept_group *group;
+    struct wheel_timer timer; /* the end of a rest */
+    unsigned rest_ms;         /* of the next rest */
+    uint16_t index;
+};
+
+struct accept_group {
+    struct loop *loop;
+    const struct region *region;
+    const struct conf_tunable *tunable;
+    accept_fn on_socket;
+    void *owner;
+    int spare_fd; /* given up for a moment at the descriptor limit; -1: none */
+    bool has_stopped;
+    bool is_nodelay; /* as set on the listening sockets */
+    unsigned count;
+    struct listener listeners[];
+};
+
+/* Accepted sockets inherit it; Unix sockets do not know it. */
+static void set_nodelay(struct accept_group *group)
+{
+    const int on = group->tunable->set_tcp_nodelay;
+
+    group->is_nodelay = on;
+    for (unsigned i = 0; i < group->count; i++)
+        setsockopt(group->listeners[i].acceptor.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void open_spare(struct accept_group *group)
+{
+    if (group->spare_fd < 0)
+        group->spare_fd = eventfd(0, EFD_CLOEXEC); /* never used as such */
+}
+
+static void rest(struct listener *l)
+{
+    struct loop *loop = l->group->loop;
+
+    wheel_start(loop_wheel(loop), &l->timer, loop_now_ms(loop) + l->rest_ms);
+    l->rest_ms = l->rest_ms * 2 < REST_MAX_MS ? l->rest_ms * 2 : REST_MAX_MS;
+}
+
+static void start_accept(struct listener *l)
+{
+    if (!l->group->has_stopped && loop_accept(l->group->loop, &l->acceptor) < 0)
+        rest(l);
+}
+
+static void on_rest_over(struct wheel_timer *timer, void *loop_context)
+{
+    (void)loop_context;
+    start_accept(list_owner(timer, struct listener, timer));
+}
+
+/* The client sees a closed connection and not one that hangs. */
+static void refuse_one(struct listener *l)
+{
+    struct accept_group *group = l->group;
+
+    if (group->spare_fd < 0)
+        return;
+    close(group->spare_fd);
+    group->spare_fd = -1;
+    int fd = accept4(l->acceptor.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    open_spare(group);
+}
+
+static bool is_full(const struct accept_group *group)
+{
+    int64_t max = group->tunable->connections_max;
+
+    return max >= 0 && stats_sum(group->region, STAT_sockets_open) >= (uint64_t)max;
+}
+
+static void on_connection(struct listener *l, int fd)
+{
+    struct accept_group *group = l->group;
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+
+    if (getpeername(fd, (struct sockaddr *)&address, &size) < 0) {
+        /* Some kernels' multishot accept gives numbers that are no sockets. */
+        if (errno == EBADF || errno == ENOTSOCK)
+            loop_accept_distrust(&l->acceptor);
+        else
+            close(fd);
+        return;
+    }
+    if (is_full(group)) {
+        close(fd);
+        return;
+    }
+    struct peer peer = peer_of((const struct sockaddr *)&address, size);
+    group->on_socket(group->owner, fd, l->index, &peer);
+}
+
+static void on_accept(struct loop_acceptor *acceptor, int fd_or_error)
+{
+    struct listener *l = list_owner(acceptor, struct listener, acceptor);
+    struct accept_group *group = l->group;
+
+    if (group->is_nodelay != group->tunable->set_tcp_nodelay)
+        set_nodelay(group);
+    if (fd_or_error >= 0) {
+        l->rest_ms = REST_MIN_MS;
+        open_spare(group);
+        on_connection(l, fd_or_error);
+        return;
+    }
+    if (fd_or_error == -EMFILE || fd_or_error == -ENFILE)
+        refuse_one(l);
+    if (!group->has_stopped)
+        rest(l);
+}
+
+struct accept_group *accept_start(struct loop *loop, const struct inherit *inherit,
+                                  const struct conf_tunable *tunable, accept_fn on_socket,
+                                  void *owner)
+{
+    unsigned count = inherit->listener_count;
+    struct accept_group *group = calloc(1, sizeof(*group) + count * sizeof(struct listener));
+
+    if (group == NULL)
+        fatal("no memory at start");
+    check(count > 0);
+    group->loop = loop;
+    group->region = inherit->region;
+    group->tunable = tunable;
+    group->on_socket = on_socket;
+    group->owner = owner;
+    group->spare_fd = -1;
+    group->count = count;
+    for (unsigned i = 0; i < count; i++) {
+        struct listener *l = &group->listeners[i];
+        l->acceptor.fd = inherit->listeners[i].fd;
+        l->acceptor.on_accept = on_accept;
+        l->group = group;
+        l->rest_ms = REST_MIN_MS;
+        l->index = (uint16_t)inherit->listeners[i].listener_index;
+        wheel_timer_init(&l->timer, on_rest_over);
+    }
+    open_spare(group);
+    set_nodelay(group);
+    for (unsigned i = 0; i < count; i++)
+        start_accept(&group->listeners[i]);
+    return group;
+}
+
+void accept_stop(struct accept_group *group)
+{
+    if (group->has_stopped)
+        return;
+    group->has_stopped = true;
+    for (unsigned i = 0; i < group->count; i++) {
+        wheel_stop(loop_wheel(group->loop), &group->listeners[i].timer);
+        loop_accept_stop(&group->listeners[i].acceptor);
+    }
+}
+
+void accept_free(struct accept_group *group)
+{
+    if (group == NULL)
+        return;
+    accept_stop(group);
+    if (group->spare_fd >= 0)
+        close(group->spare_fd);
+    free(group);
+}
