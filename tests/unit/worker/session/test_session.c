@@ -1,0 +1,113 @@
+#include "worker/session/session.h"
+
+#include "shm/region.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    struct region region;
+    struct session_table table;
+    struct session *session;
+};
+
+static struct fixture fixture;
+
+static int set_up(void **state)
+{
+    hash_start();
+    assert_int_equal(region_open(&fixture.region, 1, 65536), 0);
+    session_table_init(&fixture.table, region_key(&fixture.region),
+                       stats_of(&fixture.region, 0));
+    fixture.session = session_new(&fixture.table, bytes_of("client"));
+    assert_non_null(fixture.session);
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    session_free(f->session);
+    map_done(&f->table.by_client_id);
+    region_close(&f->region);
+    return 0;
+}
+
+static void enqueue(struct session *s, const char *payload)
+{
+    struct message *m = message_new(bytes_of("t"), bytes_of(""), bytes_of(payload));
+    session_enqueue(s, delivery_new(m, QOS_AT_LEAST_ONCE, false, 0));
+    message_put(m);
+}
+
+static void test_session_find_tells_client_ids_apart(void **state)
+{
+    struct fixture *f = *state;
+    assert_ptr_equal(session_find(&f->table, bytes_of("client")), f->session);
+    assert_null(session_find(&f->table, bytes_of("clienT")));
+}
+
+static void test_session_queue_is_first_in_first_out(void **state)
+{
+    struct fixture *f = *state;
+    enqueue(f->session, "1");
+    enqueue(f->session, "22");
+    assert_int_equal(f->session->queued_count, 2);
+    assert_int_equal(f->session->queued_bytes, 2 + 3);
+    struct delivery *d = session_dequeue(f->session);
+    assert_true(bytes_equal(message_payload(d->message), bytes_of("1")));
+    delivery_free(d);
+    assert_int_equal(f->session->queued_bytes, 3);
+}
+
+static void test_session_has_room_up_to_both_limits(void **state)
+{
+    struct fixture *f = *state;
+    enqueue(f->session, "12345");
+    assert_true(session_has_room(f->session, 4, 2, 10));
+    assert_false(session_has_room(f->session, 5, 2, 10));
+    assert_false(session_has_room(f->session, 1, 1, 0));
+    assert_true(session_has_room(f->session, 1000, 0, 0));
+}
+
+static void test_session_receive_end_forgets_the_id(void **state)
+{
+    struct fixture *f = *state;
+    for (uint16_t id = 1; id <= 100; id++)
+        assert_true(session_receive_begin(f->session, id));
+    assert_true(session_is_receiving(f->session, 50));
+    assert_true(session_receive_end(f->session, 50));
+    assert_false(session_is_receiving(f->session, 50));
+    assert_false(session_receive_end(f->session, 50));
+    assert_true(session_is_receiving(f->session, 100));
+}
+
+static void test_session_window_counts_what_is_in_flight(void **state)
+{
+    struct fixture *f = *state;
+    f->session->window = 1;
+    assert_true(session_window_is_open(f->session));
+    enqueue(f->session, "x");
+    assert_true(inflight_take(&f->session->inflight, session_dequeue(f->session)));
+    assert_false(session_window_is_open(f->session));
+    session_settle(f->session, inflight_find(&f->session->inflight, 1));
+    assert_true(session_window_is_open(f->session));
+}
+
+#define SESSION_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SESSION_TEST(test_session_find_tells_client_ids_apart),
+        SESSION_TEST(test_session_queue_is_first_in_first_out),
+        SESSION_TEST(test_session_has_room_up_to_both_limits),
+        SESSION_TEST(test_session_receive_end_forgets_the_id),
+        SESSION_TEST(test_session_window_counts_what_is_in_flight),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

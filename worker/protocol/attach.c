@@ -1,0 +1,154 @@
+#include "worker/protocol/attach.h"
+
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "worker/protocol/lifecycle.h"
+#include "worker/protocol/reply.h"
+#include "worker/protocol/will.h"
+#include "worker/route/deliver.h"
+
+/* A client id with a live connection: the old one gets its notice and is closed
+ * before the new one hears anything [MQTT-3.1.4-3]. */
+static void take_over(struct protocol *protocol, struct session *session)
+{
+    struct conn *old = session->conn;
+    log_info("Client %s already connected, closing old connection.",
+             log_text(session_client_id(session)).text);
+    lifecycle_detach(protocol, session);
+    conn_close(old, REASON_SESSION_TAKEN_OVER);
+    if (session->will != NULL && session->will->delay_s == 0)
+        will_publish(protocol, session);
+}
+
+/* The session to go on with, or NULL when it is to be a new one. */
+static struct session *find_session(struct protocol *protocol, const struct mqtt_connect *c)
+{
+    struct session *s = session_find(&protocol->sessions, c->client_id);
+    if (s == NULL)
+        return NULL;
+    if (s->conn != NULL)
+        take_over(protocol, s);
+    bool goes_on = !c->clean_start && session_is_persistent(s);
+    if (goes_on)
+        will_drop(protocol, s); /* [MQTT-3.1.3-9] */
+    if (goes_on && !s->is_remnant) {
+        wheel_stop(loop_wheel(protocol->router->loop), &s->timer);
+        return s;
+    }
+    lifecycle_end_session(protocol, s);
+    return NULL;
+}
+
+static uint32_t expiry_of(const struct protocol *protocol, const struct mqtt_connect *c)
+{
+    uint32_t max = protocol->tunable->session_expiry_max_s;
+    return c->session_expiry_s < max ? c->session_expiry_s : max;
+}
+
+static uint16_t receive_max_of(const struct protocol *protocol)
+{
+    uint16_t max = protocol->tunable->inflight_max;
+    return max == 0 ? UINT16_MAX : max;
+}
+
+static uint16_t keep_alive_of(const struct protocol *protocol, const struct mqtt_connect *c)
+{
+    uint16_t max = protocol->tunable->keepalive_max_s;
+    bool is_over = max != 0 && (c->keep_alive_s == 0 || c->keep_alive_s > max);
+    return is_over ? max : c->keep_alive_s;
+}
+
+static void set_up_session(struct protocol *protocol, struct session *s,
+                           const struct mqtt_connect *c)
+{
+    uint16_t aliases = c->topic_alias_max < protocol->tunable->topic_alias_out_max
+        ? c->topic_alias_max
+        : protocol->tunable->topic_alias_out_max;
+    uint16_t window = receive_max_of(protocol);
+    s->version = (uint8_t)c->version;
+    s->expiry_s = expiry_of(protocol, c);
+    s->window = c->receive_max < window ? c->receive_max : window;
+    if (aliases > 0)
+        s->alias_out = alias_out_new(aliases);
+}
+
+static void set_up_conn(struct conn *conn, struct session *s, const struct mqtt_connect *c)
+{
+    conn->session = s;
+    conn->version = (uint8_t)c->version;
+    conn->packet_size_max = c->packet_size_max;
+    conn->wants_problem_info = c->wants_problem_info;
+    s->conn = conn;
+}
+
+static void send_connack(const struct protocol *protocol, struct conn *conn,
+                         const struct mqtt_connect *c, bool is_present, bool is_assigned)
+{
+    const struct conf_tunable *t = protocol->tunable;
+    uint16_t keep_alive_s = keep_alive_of(protocol, c);
+    uint16_t receive_max = receive_max_of(protocol);
+    struct mqtt_connack connack = {
+        .session_present = is_present,
+        .reason = REASON_SUCCESS,
+        .has_session_expiry = conn->session->expiry_s != c->session_expiry_s,
+        .session_expiry_s = conn->session->expiry_s,
+        .receive_max = receive_max == UINT16_MAX ? 0 : receive_max,
+        .retain_unavailable = !t->retain_available,
+        .packet_size_max = t->packet_size_max < (uint32_t)PACKET_REMAINING_MAX + FRAME_HEADER_MAX
+            ? t->packet_size_max
+            : 0,
+        .topic_alias_max = t->topic_alias_max,
+        .has_server_keep_alive = keep_alive_s != c->keep_alive_s,
+        .server_keep_alive_s = keep_alive_s,
+    };
+    if (is_assigned)
+        connack.assigned_client_id = c->client_id; /* [MQTT-3.2.2-16] */
+    reply_connack(conn, &connack);
+}
+
+static void log_connected(const struct conn *conn, const struct mqtt_connect *c)
+{
+    struct peer_text peer = peer_text(&conn->peer);
+    if (!protocol_of(conn)->tunable->connection_messages)
+        return;
+    log_info("New client connected from %s as %s (p%u, c%u, k%u).", peer.text,
+             log_text(c->client_id).text,
+             c->version == MQTT_V5 ? 5U : c->version == MQTT_V311 ? 2U : 1U, c->clean_start,
+             c->keep_alive_s);
+}
+
+static bool is_over_limit(const struct protocol *protocol)
+{
+    return stats_sum(protocol->region, STAT_clients_total) >= protocol->tunable->sessions_max;
+}
+
+void attach(struct conn *conn, const struct mqtt_connect *connect, bool is_assigned)
+{
+    struct protocol *protocol = protocol_of(conn);
+    struct session *s = find_session(protocol, connect);
+    bool is_present = s != NULL;
+    if (s == NULL && is_over_limit(protocol)) {
+        reply_refuse(conn, connect->version, REASON_QUOTA_EXCEEDED, "too many sessions");
+        return;
+    }
+    if (s == NULL)
+        s = session_new(&protocol->sessions, connect->client_id);
+    if (s == NULL) {
+        reply_refuse(conn, connect->version, REASON_SERVER_BUSY, "out of memory");
+        return;
+    }
+    set_up_session(protocol, s, connect);
+    set_up_conn(conn, s, connect);
+    stats_add(protocol->stats, STAT_clients_connected, 1);
+    stats_add(protocol->stats, STAT_connects_received, 1);
+    if (connect->has_will && !will_take(protocol, s, connect))
+        log_warning("No memory for the will of client %s.",
+                    log_text(connect->client_id).text);
+    log_connected(conn, connect);
+    send_connack(protocol, conn, connect, is_present, is_assigned);
+    if (conn->session != s || conn->state >= CONN_CLOSING)
+        return; /* the client's packet limit is below any CONNACK */
+    conn_open(conn, keep_alive_of(protocol, connect));
+    filters_update_session(&protocol->router->filters, s);
+    deliver_resend(protocol->router, s);
+}

@@ -1,0 +1,110 @@
+#include "worker/protocol/lifecycle.h"
+
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "worker/protocol/on_subscribe.h"
+#include "worker/protocol/will.h"
+#include "worker/route/hold.h"
+#include "worker/route/replay.h"
+
+#include <stdlib.h>
+
+void lifecycle_detach(struct protocol *protocol, struct session *session)
+{
+    check(session->conn != NULL);
+    hold_release(protocol->router, session);
+    replay_stop(session, (struct bytes){NULL, 0});
+    subscribe_cancel(session);
+    publishers_remove(session->publisher);
+    session->publisher = NULL;
+    session_forget_connection(session);
+    session->conn->session = NULL;
+    session->conn = NULL;
+    stats_subtract(protocol->stats, STAT_clients_connected, 1);
+}
+
+static struct wheel *wheel_of(const struct protocol *protocol)
+{
+    return loop_wheel(protocol->router->loop);
+}
+
+void lifecycle_end_session(struct protocol *protocol, struct session *session)
+{
+    wheel_stop(wheel_of(protocol), &session->timer);
+    will_publish(protocol, session);
+    filters_remove_all(&protocol->router->filters, session);
+    session_free(session);
+}
+
+/* When something is to happen to an offline session next. */
+static void start_timer(struct protocol *protocol, struct session *session, uint64_t will_at_ms)
+{
+    uint64_t at_ms = session->will != NULL && will_at_ms < session->expires_at_ms
+        ? will_at_ms
+        : session->expires_at_ms;
+    if (at_ms != UINT64_MAX)
+        wheel_start(wheel_of(protocol), &session->timer, at_ms);
+}
+
+void lifecycle_wait_offline(struct protocol *protocol, struct session *session)
+{
+    uint64_t now = loop_now_ms(protocol->router->loop);
+    if (!session_is_persistent(session)) {
+        lifecycle_end_session(protocol, session);
+        return;
+    }
+    session->expires_at_ms = session->expiry_s == SESSION_NEVER_EXPIRES
+        ? UINT64_MAX
+        : now + session->expiry_s * 1000ULL;
+    if (session->will != NULL && session->will->delay_s == 0)
+        will_publish(protocol, session);
+    uint64_t will_at_ms = session->will == NULL ? 0 : now + session->will->delay_s * 1000ULL;
+    start_timer(protocol, session, will_at_ms);
+}
+
+void lifecycle_on_timer(struct session *session)
+{
+    struct protocol *protocol = session->table->owner;
+    uint64_t now = loop_now_ms(protocol->router->loop);
+    if (session->expires_at_ms <= now || session->is_remnant) {
+        stats_add(protocol->stats, STAT_clients_expired, session->is_remnant ? 0 : 1);
+        lifecycle_end_session(protocol, session);
+        return;
+    }
+    will_publish(protocol, session);
+    start_timer(protocol, session, UINT64_MAX);
+}
+
+void lifecycle_connection_ended(struct protocol *protocol, struct session *session)
+{
+    lifecycle_detach(protocol, session);
+    if (session_is_persistent(session))
+        filters_update_session(&protocol->router->filters, session);
+    lifecycle_wait_offline(protocol, session);
+}
+
+static void free_session(struct protocol *protocol, struct session *session)
+{
+    wheel_stop(wheel_of(protocol), &session->timer);
+    if (session->conn != NULL)
+        lifecycle_detach(protocol, session);
+    session_set_will(session, NULL);
+    filters_remove_all(&protocol->router->filters, session);
+    session_free(session);
+}
+
+void lifecycle_free_all(struct protocol *protocol)
+{
+    const struct map *map = &protocol->sessions.by_client_id;
+    size_t count = 0;
+    size_t cursor = 0;
+    /* A map can't be walked while items leave it. */
+    struct session **all = calloc(map->count + 1, sizeof(struct session *));
+    if (all == NULL)
+        return;
+    for (struct session *s; (s = map_next(map, &cursor)) != NULL;)
+        all[count++] = s;
+    for (size_t i = 0; i < count; i++)
+        free_session(protocol, all[i]);
+    free(all);
+}

@@ -1,0 +1,106 @@
+/*
+ * Acknowledgements. Those for an identifier that we do not know are answered (so
+ * that the other side can finish) or ignored, never fatal: after a reconnect
+ * both sides may remember different things. One of the wrong kind for a delivery
+ * that is in flight is a protocol error.
+ */
+#include "worker/protocol/on_ack.h"
+
+#include "common/mqtt/codec_ack.h"
+#include "worker/protocol/reply.h"
+#include "worker/route/deliver.h"
+
+static void finish(struct conn *conn, struct delivery *d)
+{
+    session_settle(conn->session, d);
+    deliver_resume(protocol_of(conn)->router, conn->session);
+}
+
+static void on_puback(struct conn *conn, const struct mqtt_ack *ack)
+{
+    struct delivery *d = inflight_find(&conn->session->inflight, ack->packet_id);
+    if (d == NULL)
+        return;
+    if (d->state != DELIVERY_WAITS_PUBACK)
+        conn_close(conn, REASON_PROTOCOL_ERROR);
+    else
+        finish(conn, d);
+}
+
+/* From now on only the identifier is in flight; PUBRELs keep the order of the
+ * PUBRECs [MQTT-4.6.0-4]. */
+static void release(struct session *s, struct delivery *d)
+{
+    if (d->must_resend) {
+        d->must_resend = 0;
+        s->resend_count--;
+    }
+    d->state = DELIVERY_WAITS_PUBCOMP;
+    message_put(d->message);
+    d->message = NULL;
+    list_remove(&d->node);
+    list_push_back(&s->inflight.order, &d->node);
+}
+
+static void on_pubrec(struct conn *conn, const struct mqtt_ack *ack)
+{
+    struct session *s = conn->session;
+    struct delivery *d = inflight_find(&s->inflight, ack->packet_id);
+    if (d == NULL) {
+        struct publisher_ack answer = {ack->packet_id, PACKET_PUBREL,
+                                       REASON_PACKET_IDENTIFIER_NOT_FOUND};
+        if (!reason_is_error(ack->reason))
+            reply_ack(conn, &answer);
+        return;
+    }
+    if (d->state == DELIVERY_WAITS_PUBACK) {
+        conn_close(conn, REASON_PROTOCOL_ERROR);
+        return;
+    }
+    if (reason_is_error(ack->reason)) { /* [MQTT-4.3.3-4] */
+        finish(conn, d);
+        return;
+    }
+    if (d->state == DELIVERY_WAITS_PUBREC)
+        release(s, d);
+    deliver_pubrel(s, d);
+}
+
+static void on_pubrel(struct conn *conn, const struct mqtt_ack *ack)
+{
+    bool is_known = session_receive_end(conn->session, ack->packet_id);
+    struct publisher_ack answer = {
+        ack->packet_id,
+        PACKET_PUBCOMP,
+        is_known ? REASON_SUCCESS : REASON_PACKET_IDENTIFIER_NOT_FOUND,
+    };
+    reply_ack(conn, &answer);
+}
+
+static void on_pubcomp(struct conn *conn, const struct mqtt_ack *ack)
+{
+    struct delivery *d = inflight_find(&conn->session->inflight, ack->packet_id);
+    if (d == NULL)
+        return;
+    if (d->state != DELIVERY_WAITS_PUBCOMP)
+        conn_close(conn, REASON_PROTOCOL_ERROR);
+    else
+        finish(conn, d);
+}
+
+void on_ack(struct conn *conn, const struct frame_header *header, struct bytes body)
+{
+    struct mqtt_ack ack;
+    enum mqtt_reason reason = codec_ack_decode(
+        &ack, header->type, (enum mqtt_version)conn->version, header->flags, body);
+    if (reason != REASON_SUCCESS)
+        conn_close(conn, reason);
+    else if (header->type == PACKET_PUBACK)
+        on_puback(conn, &ack);
+    else if (header->type == PACKET_PUBREC)
+        on_pubrec(conn, &ack);
+    else if (header->type == PACKET_PUBREL)
+        on_pubrel(conn, &ack);
+    else
+        on_pubcomp(conn, &ack);
+}

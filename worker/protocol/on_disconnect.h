@@ -1,0 +1,12 @@
+#ifndef COURTIER_WORKER_PROTOCOL_ON_DISCONNECT_H
+#define COURTIER_WORKER_PROTOCOL_ON_DISCONNECT_H
+
+/* The packets that are about the connection itself. */
+
+#include "worker/protocol/protocol.h"
+
+void on_disconnect(struct conn *conn, const struct frame_header *header, struct bytes body);
+void on_pingreq(struct conn *conn, const struct frame_header *header, struct bytes body);
+void on_auth(struct conn *conn, const struct frame_header *header, struct bytes body);
+
+#endif

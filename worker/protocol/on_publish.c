@@ -1,0 +1,187 @@
+#include "worker/protocol/on_publish.h"
+
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "common/mqtt/codec_publish.h"
+#include "common/mqtt/topic.h"
+#include "worker/protocol/reply.h"
+#include "worker/route/route.h"
+
+#include <stdlib.h>
+
+enum { PASSED_ON_STACK = 512 };
+
+/* Puts the topic that an alias stands for in its place, or learns a new alias. */
+static enum mqtt_reason resolve_alias(struct conn *conn, struct mqtt_publish *p)
+{
+    struct session *s = conn->session;
+    uint16_t max = conn->context->tunable->topic_alias_max;
+    if (p->topic_alias == 0)
+        return REASON_SUCCESS;
+    if (p->topic_alias > max)
+        return REASON_TOPIC_ALIAS_INVALID; /* [MQTT-3.3.2-9] */
+    if (s->alias_in == NULL)
+        s->alias_in = alias_in_new(max);
+    if (s->alias_in == NULL)
+        return REASON_UNSPECIFIED_ERROR;
+    if (p->message.topic.size > 0)
+        return alias_in_set(s->alias_in, p->topic_alias, p->message.topic)
+            ? REASON_SUCCESS
+            : REASON_UNSPECIFIED_ERROR;
+    p->message.topic = alias_in_get(s->alias_in, p->topic_alias);
+    return p->message.topic.size > 0 ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
+}
+
+static unsigned count_levels(struct bytes topic)
+{
+    unsigned count = 1;
+    for (size_t i = 0; i < topic.size; i++)
+        count += topic.data[i] == '/';
+    return count;
+}
+
+static bool is_over_limit(const struct conf_tunable *t, struct bytes topic)
+{
+    return topic.size > t->topic_size_max ||
+           (topic.size >= t->topic_levels_max && count_levels(topic) > t->topic_levels_max);
+}
+
+/* Topics that only the broker writes to. */
+static bool is_reserved(struct bytes topic)
+{
+    if (!topic_is_dollar(topic))
+        return false;
+    struct bytes first = topic_first_level(topic);
+    return bytes_equal(first, bytes_of("$SYS")) || bytes_equal(first, bytes_of("$share"));
+}
+
+/* What ends the connection. Zero: go on. */
+static enum mqtt_reason check_publish(struct conn *conn, struct mqtt_publish *p)
+{
+    const struct conf_tunable *t = conn->context->tunable;
+    enum mqtt_reason reason = resolve_alias(conn, p);
+    if (reason != REASON_SUCCESS)
+        return reason;
+    if (is_over_limit(t, p->message.topic))
+        return REASON_TOPIC_NAME_INVALID;
+    if (p->message.retain && !t->retain_available)
+        return REASON_RETAIN_NOT_SUPPORTED; /* [MQTT-3.2.2-14] */
+    return REASON_SUCCESS;
+}
+
+static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mqtt_reason reason)
+{
+    struct session *s = conn->session;
+    if (p->message.qos == QOS_AT_MOST_ONCE)
+        return;
+    struct publisher_ack ack = {
+        .packet_id = p->packet_id,
+        .type = p->message.qos == QOS_AT_LEAST_ONCE ? PACKET_PUBACK : PACKET_PUBREC,
+        .reason = (uint8_t)reason,
+    };
+    if (s->publisher == NULL || !publishers_defer_ack(s->publisher, &ack))
+        reply_ack(conn, &ack);
+}
+
+/* QoS 2 is routed when the PUBLISH comes and its id kept until PUBREL, so that a
+ * repeat is answered but not routed again [MQTT-4.3.3-10]. Returns what ends the
+ * connection; *ret_is_repeat says that there is nothing to route. */
+static enum mqtt_reason begin_qos2(struct conn *conn, const struct mqtt_publish *p,
+                                   bool *ret_is_repeat)
+{
+    struct session *s = conn->session;
+    uint16_t max = conn->context->tunable->inflight_max;
+    *ret_is_repeat = session_is_receiving(s, p->packet_id);
+    if (*ret_is_repeat)
+        return REASON_SUCCESS;
+    if (conn->version == MQTT_V5 && max != 0 && s->receiving_count >= max)
+        return REASON_RECEIVE_MAXIMUM_EXCEEDED; /* [MQTT-3.3.4-9] */
+    if (s->receiving_count == UINT16_MAX || !session_receive_begin(s, p->packet_id))
+        return REASON_QUOTA_EXCEEDED;
+    return REASON_SUCCESS;
+}
+
+static bool is_registered(struct conn *conn)
+{
+    struct session *s = conn->session;
+    if (s->publisher == NULL)
+        s->publisher = publishers_add(&protocol_of(conn)->router->publishers, conn);
+    return s->publisher != NULL;
+}
+
+static bool route(struct conn *conn, const struct mqtt_publish *p, struct bytes properties)
+{
+    struct router *router = protocol_of(conn)->router;
+    const struct mqtt_message *m = &p->message;
+    struct publication publication = {
+        .topic = m->topic,
+        .properties = properties,
+        .payload = m->payload,
+        .message_id = router_next_message_id(router),
+        .publisher_session = conn->session,
+        .publisher = conn->session->publisher->handle,
+        .origin = (uint16_t)router->self,
+        .qos = (uint8_t)m->qos,
+        .retain = m->retain,
+    };
+    if (m->has_expiry)
+        publication.expiry_at_ms = loop_now_ms(router->loop) + m->expiry_s * 1000ULL;
+    bool is_matched;
+    route_publish(router, &publication, &is_matched);
+    publication_done(&publication);
+    return is_matched;
+}
+
+/* Routes with only the properties that pass through. False without memory. */
+static bool route_passing(struct conn *conn, const struct mqtt_publish *p, bool *ret_matched)
+{
+    struct bytes block = p->message.properties;
+    if (p->message.properties_pass || block.size == 0) {
+        *ret_matched = route(conn, p, block);
+        return true;
+    }
+    uint8_t on_stack[PASSED_ON_STACK];
+    uint8_t *memory = block.size <= PASSED_ON_STACK ? on_stack : malloc(block.size);
+    if (memory == NULL)
+        return false;
+    struct bytes passed = {memory, codec_publish_pass(block, memory)};
+    *ret_matched = route(conn, p, passed);
+    if (memory != on_stack)
+        free(memory);
+    return true;
+}
+
+static void count(const struct conn *conn, const struct mqtt_publish *p)
+{
+    stats_add(conn->context->stats, STAT_publish_received, 1);
+    stats_add(conn->context->stats, STAT_publish_bytes_received, p->message.payload.size);
+}
+
+void on_publish(struct conn *conn, const struct frame_header *header, struct bytes body)
+{
+    struct mqtt_publish p;
+    enum mqtt_reason reason =
+        codec_publish_decode(&p, (enum mqtt_version)conn->version, header->flags, body);
+    if (reason == REASON_SUCCESS)
+        reason = check_publish(conn, &p);
+    bool is_repeat = false;
+    bool is_refused = reason == REASON_SUCCESS && is_reserved(p.message.topic);
+    if (reason == REASON_SUCCESS && !is_refused && p.message.qos == QOS_EXACTLY_ONCE)
+        reason = begin_qos2(conn, &p, &is_repeat);
+    if (reason == REASON_SUCCESS && !is_registered(conn))
+        reason = REASON_UNSPECIFIED_ERROR;
+    if (reason != REASON_SUCCESS) {
+        conn_close(conn, reason);
+        return;
+    }
+    count(conn, &p);
+    bool is_matched = true;
+    if (is_refused)
+        reason = REASON_NOT_AUTHORIZED; /* answered, but goes nowhere */
+    else if (!is_repeat && !route_passing(conn, &p, &is_matched))
+        conn_close(conn, REASON_UNSPECIFIED_ERROR);
+    if (!is_matched)
+        reason = REASON_NO_MATCHING_SUBSCRIBERS;
+    if (conn->session != NULL)
+        acknowledge(conn, &p, reason);
+}

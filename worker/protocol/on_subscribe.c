@@ -1,0 +1,283 @@
+#include "worker/protocol/on_subscribe.h"
+
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "common/mqtt/codec_subscribe.h"
+#include "common/mqtt/topic.h"
+#include "worker/protocol/reply.h"
+#include "worker/route/replay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What is known of one filter of the packet. */
+struct granted {
+    uint64_t serial; /* that its SUBACK waits for; 0: none */
+    uint8_t code;    /* for the SUBACK */
+    bool wants_retained;
+};
+
+/* A SUBSCRIBE that waits for the store. Behind it a copy of the filters. */
+struct pending_subscribe {
+    struct list_node node;
+    struct session *session;
+    uint64_t serial; /* the highest of its filters */
+    struct mqtt_subscribe packet;
+    struct granted *granted;
+    uint8_t filters[];
+};
+
+static struct topic_limits limits_of(const struct protocol *protocol)
+{
+    return (struct topic_limits){(uint16_t)protocol->tunable->topic_size_max,
+                                 (uint16_t)protocol->tunable->topic_levels_max};
+}
+
+static uint64_t serial_of(const struct protocol *protocol, const struct subscription *s)
+{
+    uint64_t serial = s->group != NULL ? s->group->serial : s->filter->serial;
+    return serial > protocol->router->announcer.confirmed ? serial : 0;
+}
+
+static void log_subscribe(const struct session *session, const struct mqtt_filter *f)
+{
+    if (log_is_on(LOG_LEVEL_SUBSCRIBE))
+        log_line(LOG_LEVEL_SUBSCRIBE, "%s %d %s", log_text(session_client_id(session)).text,
+                 (int)f->qos, log_text(f->filter).text);
+}
+
+/* Adds or replaces one subscription [MQTT-3.8.4-3]. */
+static struct granted subscribe(struct protocol *protocol, struct session *session,
+                                const struct mqtt_subscribe *packet, const struct mqtt_filter *f)
+{
+    struct filters *filters = &protocol->router->filters;
+    struct topic_limits limits = limits_of(protocol);
+    struct topic_share share;
+    enum topic_check check = topic_check_subscription(f->filter, &limits, &share);
+    if (check == TOPIC_MALFORMED)
+        return (struct granted){.code = REASON_TOPIC_FILTER_INVALID};
+    if (check == TOPIC_OVER_LIMIT)
+        return (struct granted){.code = REASON_QUOTA_EXCEEDED};
+    struct subscription *s = filters_find(filters, session, &share, f->filter);
+    bool is_new = s == NULL;
+    if (is_new && session->subscription_count >= protocol->tunable->subscriptions_max)
+        return (struct granted){.code = REASON_QUOTA_EXCEEDED};
+    if (is_new)
+        s = filters_add(filters, session, &share, f->filter);
+    if (s == NULL)
+        return (struct granted){.code = REASON_UNSPECIFIED_ERROR};
+    s->id = packet->subscription_id;
+    s->qos = (uint8_t)f->qos;
+    s->no_local = f->no_local;
+    s->retain_as_published = f->retain_as_published;
+    log_subscribe(session, f);
+    bool by_handling = f->retain_handling == RETAIN_SEND_ALWAYS ||
+                       (f->retain_handling == RETAIN_SEND_IF_NEW && is_new);
+    return (struct granted){
+        .serial = serial_of(protocol, s),
+        .code = (uint8_t)f->qos,
+        .wants_retained = by_handling && s->group == NULL, /* [MQTT-3.3.1-9] */
+    };
+}
+
+/* The rule that a whole packet breaks, or zero. */
+static enum mqtt_reason check_filters(const struct mqtt_subscribe *packet,
+                                      enum mqtt_version version)
+{
+    struct reader r = reader_of(packet->filters);
+    for (struct mqtt_filter f; codec_subscribe_next(&r, version, &f);) {
+        bool is_shared = bytes_equal(topic_first_level(f.filter), bytes_of("$share"));
+        if (is_shared && f.no_local)
+            return REASON_PROTOCOL_ERROR; /* [MQTT-3.8.3-4] */
+    }
+    return REASON_SUCCESS;
+}
+
+static void start_replay(struct protocol *protocol, struct session *session, struct bytes text)
+{
+    struct topic_limits limits = limits_of(protocol);
+    struct topic_share share;
+    if (topic_check_subscription(text, &limits, &share) != TOPIC_OK)
+        return;
+    struct subscription *s = filters_find(&protocol->router->filters, session, &share, text);
+    if (s == NULL)
+        return;
+    replay_stop(session, text);
+    replay_start(protocol->router, s, text);
+}
+
+/* Third order: renew, SUBACK, then read retained. (The renewal is the replay's.) */
+static void answer(struct protocol *protocol, struct session *session,
+                   const struct mqtt_subscribe *packet, const struct granted *granted)
+{
+    struct conn *conn = session->conn;
+    uint8_t *codes = malloc(packet->filter_count);
+    if (codes == NULL) {
+        conn_close(conn, REASON_UNSPECIFIED_ERROR);
+        return;
+    }
+    for (unsigned i = 0; i < packet->filter_count; i++)
+        codes[i] = granted[i].code;
+    reply_suback(conn, packet->packet_id, (struct bytes){codes, packet->filter_count});
+    free(codes);
+    struct reader r = reader_of(packet->filters);
+    struct mqtt_filter f;
+    for (unsigned i = 0; codec_subscribe_next(&r, (enum mqtt_version)session->version, &f); i++)
+        if (granted[i].wants_retained && granted[i].code <= QOS_EXACTLY_ONCE)
+            start_replay(protocol, session, f.filter);
+}
+
+static void pending_free(struct pending_subscribe *p)
+{
+    list_remove(&p->node);
+    p->session->pending = NULL;
+    free(p->granted);
+    free(p);
+}
+
+/* Takes `granted`. False without memory. */
+static bool wait_for_store(struct protocol *protocol, struct session *session,
+                           const struct mqtt_subscribe *packet, struct granted *granted,
+                           uint64_t serial)
+{
+    struct pending_subscribe *p = malloc(sizeof(*p) + packet->filters.size);
+    if (p == NULL)
+        return false;
+    *p = (struct pending_subscribe){
+        .session = session,
+        .serial = serial,
+        .packet = *packet,
+        .granted = granted,
+    };
+    memcpy(p->filters, packet->filters.data, packet->filters.size);
+    p->packet.filters = (struct bytes){p->filters, packet->filters.size};
+    list_push_back(&protocol->pending, &p->node);
+    session->pending = p;
+    conn_hold(session->conn);
+    return true;
+}
+
+void on_subscribe(struct conn *conn, const struct frame_header *header, struct bytes body)
+{
+    struct protocol *protocol = protocol_of(conn);
+    enum mqtt_version version = (enum mqtt_version)conn->version;
+    struct mqtt_subscribe packet;
+    enum mqtt_reason reason = codec_subscribe_decode(&packet, version, header->flags, body);
+    if (reason == REASON_SUCCESS)
+        reason = check_filters(&packet, version);
+    struct granted *granted =
+        reason == REASON_SUCCESS ? calloc(packet.filter_count, sizeof(*granted)) : NULL;
+    if (granted == NULL) {
+        conn_close(conn, reason == REASON_SUCCESS ? REASON_UNSPECIFIED_ERROR : reason);
+        return;
+    }
+    uint64_t serial = 0;
+    struct reader r = reader_of(packet.filters);
+    struct mqtt_filter f;
+    for (unsigned i = 0; codec_subscribe_next(&r, version, &f); i++) {
+        granted[i] = subscribe(protocol, conn->session, &packet, &f);
+        if (granted[i].serial > serial)
+            serial = granted[i].serial;
+    }
+    if (serial != 0 && wait_for_store(protocol, conn->session, &packet, granted, serial))
+        return;
+    if (serial != 0)
+        conn_close(conn, REASON_UNSPECIFIED_ERROR);
+    else
+        answer(protocol, conn->session, &packet, granted);
+    free(granted);
+}
+
+void subscribe_confirmed(struct protocol *protocol, uint64_t serial)
+{
+    if (!announcer_confirm(&protocol->router->announcer, serial))
+        return;
+    (void)router_renew(protocol->router);
+    list_for_each(node, &protocol->pending) {
+        struct pending_subscribe *p = list_owner(node, struct pending_subscribe, node);
+        struct session *session = p->session;
+        if (p->serial > protocol->router->announcer.confirmed)
+            continue;
+        answer(protocol, session, &p->packet, p->granted);
+        pending_free(p);
+        if (session->conn != NULL)
+            conn_unhold(session->conn);
+    }
+}
+
+/* Takes a subscription back that the store had no room for. */
+static void take_back(struct protocol *protocol, struct session *session, struct bytes text)
+{
+    struct topic_limits limits = limits_of(protocol);
+    struct topic_share share;
+    if (topic_check_subscription(text, &limits, &share) != TOPIC_OK)
+        return;
+    struct subscription *s = filters_find(&protocol->router->filters, session, &share, text);
+    if (s != NULL)
+        filters_remove(&protocol->router->filters, s);
+}
+
+static void refuse_in(struct protocol *protocol, struct pending_subscribe *p, uint64_t serial,
+                      enum mqtt_reason reason)
+{
+    struct reader r = reader_of(p->packet.filters);
+    struct mqtt_filter f;
+    enum mqtt_version version = (enum mqtt_version)p->session->version;
+    for (unsigned i = 0; codec_subscribe_next(&r, version, &f); i++) {
+        if (p->granted[i].serial != serial)
+            continue;
+        p->granted[i].code = (uint8_t)reason;
+        take_back(protocol, p->session, f.filter);
+    }
+}
+
+void subscribe_refused(struct protocol *protocol, uint64_t serial, enum mqtt_reason reason)
+{
+    static struct log_rate rate;
+    unsigned suppressed;
+    if (log_rate_allows(&rate, 5, &suppressed))
+        log_error("The live store is full (live_size_max): a subscription was refused.");
+    list_for_each(node, &protocol->pending)
+        refuse_in(protocol, list_owner(node, struct pending_subscribe, node), serial, reason);
+}
+
+void subscribe_cancel(struct session *session)
+{
+    if (session->pending != NULL)
+        pending_free(session->pending);
+}
+
+static uint8_t unsubscribe(struct protocol *protocol, struct session *session, struct bytes text)
+{
+    struct topic_limits limits = limits_of(protocol);
+    struct topic_share share;
+    if (topic_check_subscription(text, &limits, &share) != TOPIC_OK)
+        return REASON_TOPIC_FILTER_INVALID;
+    struct subscription *s = filters_find(&protocol->router->filters, session, &share, text);
+    if (s == NULL)
+        return REASON_NO_SUBSCRIPTION_EXISTED;
+    if (log_is_on(LOG_LEVEL_UNSUBSCRIBE))
+        log_line(LOG_LEVEL_UNSUBSCRIBE, "%s %s", log_text(session_client_id(session)).text,
+                 log_text(text).text);
+    replay_stop(session, text);
+    filters_remove(&protocol->router->filters, s);
+    return REASON_SUCCESS;
+}
+
+void on_unsubscribe(struct conn *conn, const struct frame_header *header, struct bytes body)
+{
+    struct mqtt_subscribe packet;
+    enum mqtt_reason reason = codec_unsubscribe_decode(
+        &packet, (enum mqtt_version)conn->version, header->flags, body);
+    uint8_t *codes = reason == REASON_SUCCESS ? malloc(packet.filter_count) : NULL;
+    if (codes == NULL) {
+        conn_close(conn, reason == REASON_SUCCESS ? REASON_UNSPECIFIED_ERROR : reason);
+        return;
+    }
+    struct reader r = reader_of(packet.filters);
+    unsigned count = 0;
+    for (struct bytes text; codec_unsubscribe_next(&r, &text);)
+        codes[count++] = unsubscribe(protocol_of(conn), conn->session, text);
+    reply_unsuback(conn, packet.packet_id, (struct bytes){codes, count});
+    free(codes);
+}

@@ -1,0 +1,33 @@
+#ifndef COURTIER_WORKER_PROTOCOL_PROTOCOL_H
+#define COURTIER_WORKER_PROTOCOL_PROTOCOL_H
+
+/*
+ * What the packet handlers share: one per worker. A connection finds it through
+ * its context's owner.
+ */
+
+#include "common/conf/conf.h"
+#include "worker/net/conn.h"
+#include "worker/net/handoff.h"
+#include "worker/route/router.h"
+#include "worker/session/session.h"
+
+#include <stdbool.h>
+
+struct protocol {
+    struct router *router;
+    const struct conf_tunable *tunable;
+    const struct region *region;
+    struct stats stats;
+    struct handoff *handoff;
+    struct session_table sessions;
+    struct list_node pending; /* SUBSCRIBEs that wait for the store, by serial */
+    bool is_stopping;         /* connections are being closed for good */
+};
+
+static inline struct protocol *protocol_of(const struct conn *conn)
+{
+    return conn->context->owner;
+}
+
+#endif

@@ -1,0 +1,157 @@
+#include "worker/protocol/will.h"
+
+#include "common/base/check.h"
+#include "common/mqtt/codec_publish.h"
+#include "worker/protocol/lifecycle.h"
+#include "worker/route/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- the store's copy -- */
+
+struct will_clear {
+    struct outbound_item item;
+    size_t size;
+    uint8_t client_id[];
+};
+
+static bool put_clear(struct outbound_item *item, struct mesh *mesh, unsigned peer)
+{
+    struct will_clear *w = list_owner(item, struct will_clear, item);
+    return record_put_will_clear(mesh, peer, (struct bytes){w->client_id, w->size});
+}
+
+static void clear_done(struct outbound_item *item, void *owner)
+{
+    (void)owner;
+    free(list_owner(item, struct will_clear, item));
+}
+
+static void clear_stored(struct protocol *protocol, const struct session *session)
+{
+    struct bytes id = session_client_id(session);
+    struct will_clear *w = malloc(sizeof(*w) + id.size);
+    if (w == NULL)
+        fatal("no memory to clear a will");
+    w->item = (struct outbound_item){.put = put_clear, .done = clear_done};
+    w->size = id.size;
+    memcpy(w->client_id, id.data, id.size);
+    outbound_send(&protocol->router->outbound, protocol->router->store, &w->item);
+}
+
+static void store(struct protocol *protocol, const struct session *session)
+{
+    const struct will *will = session->will;
+    struct message *m = will->message;
+    struct record_message record = {
+        .purpose = RECORD_FOR_WILL,
+        .message_id = m->id,
+        .expiry_at_ms = will->expiry_s, /* not started yet: the interval itself */
+        .will_delay_s = will->delay_s,
+        .session_expiry_s = session->expiry_s,
+        .qos = m->qos,
+        .retain = m->retain,
+        .topic = message_topic(m),
+        .properties = message_properties(m),
+        .payload = message_payload(m),
+        .client_id = session_client_id(session),
+    };
+    struct outbound_message with = {.message = m};
+    (void)outbound_send_message(&protocol->router->outbound, protocol->router->store, &record,
+                                &with);
+}
+
+/* -- the session's own -- */
+
+static struct will *new_will(struct protocol *protocol, const struct mqtt_message *from,
+                             struct bytes properties)
+{
+    struct will *will = calloc(1, sizeof(*will));
+    if (will == NULL)
+        return NULL;
+    will->message = message_new(from->topic, properties, from->payload);
+    if (will->message == NULL) {
+        free(will);
+        return NULL;
+    }
+    will->message->id = router_next_message_id(protocol->router);
+    will->message->qos = (uint8_t)from->qos;
+    will->message->retain = from->retain;
+    will->expiry_s = from->has_expiry ? from->expiry_s : 0;
+    return will;
+}
+
+bool will_take(struct protocol *protocol, struct session *session,
+               const struct mqtt_connect *connect)
+{
+    const struct mqtt_message *from = &connect->will;
+    struct bytes properties = from->properties;
+    uint8_t *passed = NULL;
+    if (!from->properties_pass && properties.size > 0) {
+        passed = malloc(properties.size);
+        if (passed == NULL)
+            return false;
+        properties = (struct bytes){passed, codec_publish_pass(from->properties, passed)};
+    }
+    struct will *will = new_will(protocol, from, properties);
+    free(passed);
+    if (will == NULL)
+        return false;
+    will->delay_s = connect->will_delay_s;
+    session_set_will(session, will);
+    store(protocol, session);
+    return true;
+}
+
+void will_drop(struct protocol *protocol, struct session *session)
+{
+    if (session->will == NULL)
+        return;
+    session_set_will(session, NULL);
+    clear_stored(protocol, session);
+}
+
+void will_publish(struct protocol *protocol, struct session *session)
+{
+    struct will *will = session->will;
+    if (will == NULL)
+        return;
+    session->will = NULL;
+    struct router *router = protocol->router;
+    if (will->expiry_s != 0)
+        will->message->expiry_at_ms = loop_now_ms(router->loop) + will->expiry_s * 1000ULL;
+    struct publication p = publication_of(will->message);
+    p.origin = (uint16_t)router->self;
+    route_publish(router, &p, NULL);
+    publication_done(&p);
+    will_free(will);
+    clear_stored(protocol, session);
+}
+
+void will_adopt(struct protocol *protocol, const struct record_message *record)
+{
+    if (session_find(&protocol->sessions, record->client_id) != NULL)
+        return; /* the client was back before its old will: it lives on */
+    struct session *session = session_new(&protocol->sessions, record->client_id);
+    struct mqtt_message from = {
+        .topic = record->topic,
+        .payload = record->payload,
+        .qos = (enum qos)record->qos,
+        .retain = record->retain,
+        .has_expiry = record->expiry_at_ms != 0,
+        .expiry_s = (uint32_t)record->expiry_at_ms,
+    };
+    if (session == NULL)
+        return;
+    struct will *will = new_will(protocol, &from, record->properties);
+    if (will == NULL) {
+        session_free(session);
+        return;
+    }
+    will->delay_s = record->will_delay_s;
+    session->will = will;
+    session->expiry_s = record->session_expiry_s;
+    session->is_remnant = true;
+    lifecycle_wait_offline(protocol, session);
+}

@@ -1,0 +1,294 @@
+#include "worker/route/deliver.h"
+
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "common/mqtt/codec_ack.h"
+#include "common/mqtt/codec_publish.h"
+#include "worker/net/conn.h"
+#include "worker/route/hold.h"
+
+enum {
+    SHARED_PAYLOAD_MIN = 8192, /* larger payloads are shared, not copied */
+    ALIAS_SIZE = 3,            /* what a Topic Alias adds to a packet */
+    CONGESTED_SHARE = 4        /* of output_buffer_max: QoS 1 and 2 wait above it */
+};
+
+enum outcome {
+    SENT,
+    NO_ROOM,   /* of memory or output: it may work later */
+    UNSENDABLE /* too large for this client, or expired: never */
+};
+
+static bool can_send(const struct session *session)
+{
+    return session->conn != NULL && session->conn->state == CONN_OPEN;
+}
+
+/* Aliases are for topics that are longer than what the alias itself takes. */
+static void use_alias(struct session *session, struct publish_out *out, size_t size)
+{
+    uint32_t size_max = session->conn->packet_size_max;
+    if (session->alias_out == NULL || out->topic.size <= ALIAS_SIZE)
+        return;
+    if (size_max != 0 && size + ALIAS_SIZE > size_max)
+        return;
+    bool is_known;
+    out->topic_alias = alias_out_use(session->alias_out, out->topic, &is_known);
+    if (is_known)
+        out->topic = (struct bytes){NULL, 0};
+}
+
+/* Encodes one PUBLISH into the connection's output. `message` is the shared copy
+ * when there is one. */
+static enum outcome encode(struct session *session, struct publish_out *out, struct bytes payload,
+                           struct message *message)
+{
+    struct conn *conn = session->conn;
+    enum mqtt_version version = (enum mqtt_version)conn->version;
+    size_t size = codec_publish_size(out, version);
+    if (size == 0 || (conn->packet_size_max != 0 && size > conn->packet_size_max))
+        return UNSENDABLE; /* [MQTT-3.1.2-24] */
+    if (version == MQTT_V5)
+        use_alias(session, out, size);
+    bool is_shared = message != NULL && payload.size >= SHARED_PAYLOAD_MIN;
+    size_t head_size = codec_publish_head_size(out, version);
+    size_t own_size = is_shared ? head_size : head_size + payload.size;
+    uint8_t *memory = conn_reserve(conn, own_size);
+    if (memory == NULL)
+        return NO_ROOM;
+    struct writer w = writer_of(memory, own_size);
+    codec_publish_encode_head(&w, out, version);
+    if (!is_shared)
+        writer_bytes(&w, payload);
+    check(!w.bad);
+    conn_commit(conn, own_size);
+    if (is_shared &&
+        !conn_append_shared(conn, payload, message_give_back, message_get(message)))
+        fatal("no memory for output");
+    stats_add(conn->context->stats, STAT_publish_sent, 1);
+    stats_add(conn->context->stats, STAT_publish_bytes_sent, payload.size);
+    return SENT;
+}
+
+/* Fills in what both ways of sending share. False when the message expired. */
+static bool describe(const struct router *router, struct publish_out *out, uint64_t expiry_at_ms,
+                     const uint32_t *subscription_id)
+{
+    if (expiry_at_ms != 0) {
+        bool is_expired;
+        out->has_expiry = true;
+        out->expiry_s = message_expiry_left_s(expiry_at_ms, loop_now_ms(router->loop), &is_expired);
+        if (is_expired)
+            return false; /* [MQTT-3.3.2-5] */
+    }
+    out->subscription_ids = subscription_id;
+    out->subscription_id_count = *subscription_id != 0;
+    return true;
+}
+
+static void count_drop(const struct router *router)
+{
+    stats_add(router->stats, STAT_publish_dropped, 1);
+}
+
+static enum outcome send_delivery(struct router *router, struct session *session,
+                                  struct delivery *d)
+{
+    struct message *m = d->message;
+    struct publish_out out = {
+        .topic = message_topic(m),
+        .properties = message_properties(m),
+        .payload_size = m->payload_size,
+        .qos = (enum qos)d->qos,
+        .retain = d->retain,
+        .dup = d->sent && d->qos > 0,
+        .packet_id = d->packet_id,
+    };
+    bool is_alive = describe(router, &out, m->expiry_at_ms, &d->subscription_id);
+    if (!is_alive && !d->sent) /* what was begun is brought to an end */
+        return UNSENDABLE;
+    enum outcome outcome = encode(session, &out, message_payload(m), m);
+    if (outcome == SENT)
+        d->sent = 1;
+    return outcome;
+}
+
+/* -- QoS 0 -- */
+
+static enum outcome send_at_once(struct router *router, struct session *session,
+                                 struct publication *p, const struct deliver_terms *terms)
+{
+    if (conn_backlog(session->conn) + p->payload.size > router->tunable->output_buffer_max)
+        return NO_ROOM;
+    struct message *message = p->message;
+    if (p->payload.size >= SHARED_PAYLOAD_MIN)
+        message = publication_message(p);
+    struct publish_out out = {
+        .topic = p->topic,
+        .properties = p->properties,
+        .payload_size = p->payload.size,
+        .qos = QOS_AT_MOST_ONCE,
+        .retain = terms->retain,
+    };
+    if (!describe(router, &out, p->expiry_at_ms, &terms->subscription_id))
+        return UNSENDABLE;
+    return encode(session, &out, p->payload, message);
+}
+
+/* -- QoS 1 and 2, and QoS 0 for offline sessions -- */
+
+static void log_full(const struct session *session)
+{
+    static struct log_rate rate;
+    unsigned suppressed;
+    if (log_rate_allows(&rate, 5, &suppressed))
+        log_notice("Outgoing messages are being dropped for client %s: its queue is full.",
+                   log_text(session_client_id(session)).text);
+}
+
+static void enqueue(struct router *router, struct session *session, struct publication *p,
+                    const struct deliver_terms *terms)
+{
+    const struct conf_tunable *t = router->tunable;
+    size_t size = p->topic.size + p->properties.size + p->payload.size;
+    if (!session_has_room(session, (uint32_t)size, t->queued_messages_max, t->queued_bytes_max)) {
+        log_full(session);
+        count_drop(router);
+        return;
+    }
+    struct message *message = publication_message(p);
+    struct delivery *d = message == NULL
+        ? NULL
+        : delivery_new(message, terms->qos, terms->retain, terms->subscription_id);
+    if (d == NULL) {
+        count_drop(router);
+        return;
+    }
+    session_enqueue(session, d);
+}
+
+/* Places the first queued delivery. False when it must go on waiting. */
+static bool send_first(struct router *router, struct session *session)
+{
+    struct delivery *first =
+        list_owner(list_first(&session->queue), struct delivery, node);
+    if (conn_backlog(session->conn) > router->tunable->output_buffer_max / CONGESTED_SHARE)
+        return false;
+    if (first->qos > 0 && !session_window_is_open(session))
+        return false;
+    struct delivery *d = session_dequeue(session);
+    if (d->qos > 0) {
+        if (!inflight_take(&session->inflight, d)) {
+            count_drop(router);
+            delivery_free(d);
+            return true;
+        }
+        d->state = d->qos == QOS_EXACTLY_ONCE ? DELIVERY_WAITS_PUBREC : DELIVERY_WAITS_PUBACK;
+    }
+    enum outcome outcome = send_delivery(router, session, d);
+    if (outcome != SENT)
+        count_drop(router);
+    if (d->qos == 0)
+        delivery_free(d);
+    else if (outcome != SENT)
+        session_settle(session, d);
+    return true;
+}
+
+static struct delivery *first_to_resend(const struct session *session)
+{
+    list_for_each(node, &session->inflight.order) {
+        struct delivery *d = list_owner(node, struct delivery, node);
+        if (d->must_resend)
+            return d;
+    }
+    unreachable();
+}
+
+/* Stays within the window of the new connection, which may be smaller than what
+ * was in flight on the old one [MQTT-4.9.0-1]. */
+static void resend_within_window(struct router *router, struct session *session)
+{
+    while (session->resend_count > 0 && can_send(session) && session_window_is_open(session)) {
+        struct delivery *d = first_to_resend(session);
+        d->must_resend = 0;
+        session->resend_count--;
+        if (send_delivery(router, session, d) != SENT) {
+            count_drop(router);
+            session_settle(session, d);
+        }
+    }
+}
+
+void deliver_resume(struct router *router, struct session *session)
+{
+    resend_within_window(router, session);
+    while (session->resend_count == 0 && can_send(session) && !list_is_empty(&session->queue))
+        if (!send_first(router, session))
+            break;
+    hold_update(router, session);
+}
+
+void deliver_message(struct router *router, struct session *session,
+                     struct publication *publication, const struct deliver_terms *terms)
+{
+    if (terms->qos == QOS_AT_MOST_ONCE && can_send(session)) {
+        if (send_at_once(router, session, publication, terms) != SENT)
+            count_drop(router);
+    } else {
+        bool is_wanted = session->conn != NULL || session_is_persistent(session);
+        if (terms->qos == QOS_AT_MOST_ONCE && !router->tunable->queue_qos0_messages)
+            is_wanted = false;
+        if (!is_wanted) {
+            count_drop(router);
+            return;
+        }
+        enqueue(router, session, publication, terms);
+        deliver_resume(router, session);
+    }
+    if (hold_is_congested(router, session))
+        hold_publisher(router, session, publication->origin, publication->publisher);
+}
+
+bool deliver_terms_of(const struct router *router, const struct subscription *subscription,
+                      const struct publication *publication, struct deliver_terms *ret_terms)
+{
+    if (subscription->no_local && subscription->session == publication->publisher_session)
+        return false;
+    uint8_t qos = subscription->qos;
+    if (qos > publication->qos && !router->tunable->upgrade_outgoing_qos)
+        qos = publication->qos; /* [MQTT-3.8.4-8] */
+    *ret_terms = (struct deliver_terms){
+        .qos = (enum qos)qos,
+        .retain = subscription->retain_as_published && publication->retain,
+        .subscription_id = subscription->id,
+    };
+    return true;
+}
+
+/* -- after a reconnect -- */
+
+void deliver_pubrel(struct session *session, const struct delivery *delivery)
+{
+    struct mqtt_ack ack = {.packet_id = delivery->packet_id};
+    uint8_t *memory = conn_reserve(session->conn, CODEC_ACK_SIZE_MIN);
+    if (memory == NULL)
+        return;
+    size_t size = codec_ack_encode(&ack, PACKET_PUBREL, (enum mqtt_version)session->conn->version,
+                                   memory, CODEC_ACK_SIZE_MIN);
+    check(size > 0);
+    conn_commit(session->conn, size);
+}
+
+void deliver_resend(struct router *router, struct session *session)
+{
+    session->resend_count = 0;
+    list_for_each(node, &session->inflight.order) {
+        struct delivery *d = list_owner(node, struct delivery, node);
+        d->must_resend = d->state != DELIVERY_WAITS_PUBCOMP;
+        session->resend_count = (uint16_t)(session->resend_count + d->must_resend);
+        if (!d->must_resend)
+            deliver_pubrel(session, d);
+    }
+    deliver_resume(router, session);
+}

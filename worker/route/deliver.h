@@ -1,0 +1,38 @@
+#ifndef COURTIER_WORKER_ROUTE_DELIVER_H
+#define COURTIER_WORKER_ROUTE_DELIVER_H
+
+/*
+ * One message to one session: QoS, retain flag, identifiers, expiry, the client's
+ * window and packet size, the session's queue, and what happens when there is no
+ * room. A slow subscriber hurts itself alone: QoS 0 is dropped for it and
+ * counted, QoS 1 and 2 wait in its bounded queue.
+ */
+
+#include "worker/route/publication.h"
+#include "worker/route/router.h"
+#include "worker/session/session.h"
+
+/* How a delivery goes out, by its subscription. */
+struct deliver_terms {
+    enum qos qos;   /* granted */
+    bool retain;    /* the flag as it goes out */
+    uint32_t subscription_id;
+};
+
+/* Delivers, queues or drops (counted). */
+void deliver_message(struct router *router, struct session *session,
+                     struct publication *publication, const struct deliver_terms *terms);
+/* Terms of a live delivery to this subscription; false when No Local forbids it
+ * [MQTT-3.8.3-3]. */
+bool deliver_terms_of(const struct router *router, const struct subscription *subscription,
+                      const struct publication *publication, struct deliver_terms *ret_terms);
+
+/* The window opened or output drained: sends what is queued, as far as it goes. */
+void deliver_resume(struct router *router, struct session *session);
+/* The client is back: sends again what was in flight, in the same order, with
+ * DUP [MQTT-4.4.0-1], then what is queued. */
+void deliver_resend(struct router *router, struct session *session);
+/* Sends PUBREL for a delivery that waits for PUBCOMP. */
+void deliver_pubrel(struct session *session, const struct delivery *delivery);
+
+#endif

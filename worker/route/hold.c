@@ -1,0 +1,131 @@
+#include "worker/route/hold.h"
+
+#include "shm/record.h"
+#include "worker/net/conn.h"
+
+#include <stdlib.h>
+
+struct held {
+    uint32_t publisher;
+    uint16_t origin;
+};
+
+struct holding {
+    uint32_t count;
+    uint32_t capacity;
+    struct held held[];
+};
+
+/* A quarter of what may wait: the rest takes up what is already in the rings. */
+enum { CONGESTED_SHARE = 4, CONGESTED_QUEUE_SHARE = 2, DRAINED_QUEUE_SHARE = 4 };
+
+bool hold_is_congested(const struct router *router, const struct session *session)
+{
+    if (session->conn == NULL)
+        return false;
+    if (conn_backlog(session->conn) > router->tunable->output_buffer_max / CONGESTED_SHARE)
+        return true;
+    uint32_t queue_max = router->tunable->queued_messages_max;
+    return queue_max != 0 && session->queued_count > queue_max / CONGESTED_QUEUE_SHARE;
+}
+
+static void tell(struct router *router, const struct held *held, bool hold)
+{
+    if (held->origin == router->self) {
+        if (hold)
+            publishers_hold(&router->publishers, held->publisher);
+        else
+            publishers_unhold(&router->publishers, held->publisher);
+        return;
+    }
+    /* When the ring is full the record is not worth waiting for: a lost HOLD
+     * costs a dropped message at worst, a lost UNHOLD half a second. */
+    if (!outbound_is_blocked(&router->outbound, held->origin))
+        (void)record_put_hold(&router->mesh, held->origin, hold, held->publisher);
+}
+
+static bool is_held(const struct holding *holding, unsigned origin, uint32_t publisher)
+{
+    for (uint32_t i = holding == NULL ? 0 : holding->count; i > 0; i--)
+        if (holding->held[i - 1].publisher == publisher && holding->held[i - 1].origin == origin)
+            return true;
+    return false;
+}
+
+static bool make_room(struct session *session)
+{
+    struct holding *h = session->holding;
+    if (h != NULL && h->count < h->capacity)
+        return true;
+    uint32_t capacity = h == NULL ? 8 : h->capacity * 2;
+    if (capacity > HOLD_PUBLISHERS_MAX)
+        return false;
+    struct holding *grown = realloc(h, sizeof(*h) + capacity * sizeof(h->held[0]));
+    if (grown == NULL)
+        return false;
+    if (h == NULL)
+        grown->count = 0;
+    grown->capacity = capacity;
+    session->holding = grown;
+    return true;
+}
+
+static void let_go(struct router *router, struct session *session)
+{
+    struct holding *h = session->holding;
+    if (h == NULL)
+        return;
+    for (uint32_t i = 0; i < h->count; i++)
+        tell(router, &h->held[i], false);
+    free(h);
+    session->holding = NULL;
+}
+
+void hold_publisher(struct router *router, struct session *session, unsigned origin,
+                    uint32_t publisher)
+{
+    uint64_t now = loop_now_ms(router->loop);
+    if (session->is_slow || publisher == 0)
+        return;
+    if (session->congested_since_ms == 0)
+        session->congested_since_ms = now;
+    if (now - session->congested_since_ms > HOLD_GRACE_MS) {
+        session->is_slow = true;
+        let_go(router, session);
+        return;
+    }
+    if (is_held(session->holding, origin, publisher) || !make_room(session))
+        return;
+    struct held held = {publisher, (uint16_t)origin};
+    session->holding->held[session->holding->count++] = held;
+    tell(router, &held, true);
+}
+
+static bool has_drained(const struct router *router, const struct session *session)
+{
+    if (session->conn != NULL && session->conn->over_low_water)
+        return false;
+    uint32_t queue_max = router->tunable->queued_messages_max;
+    return queue_max == 0 || session->queued_count <= queue_max / DRAINED_QUEUE_SHARE;
+}
+
+void hold_update(struct router *router, struct session *session)
+{
+    if (session->congested_since_ms == 0 || !has_drained(router, session))
+        return;
+    let_go(router, session);
+    uint64_t now = loop_now_ms(router->loop);
+    if (!session->is_slow)
+        session->congested_since_ms = 0;
+    else if (now - session->congested_since_ms > HOLD_GRACE_MS + HOLD_PENALTY_MS) {
+        session->is_slow = false;
+        session->congested_since_ms = 0;
+    }
+}
+
+void hold_release(struct router *router, struct session *session)
+{
+    let_go(router, session);
+    session->congested_since_ms = 0;
+    session->is_slow = false;
+}

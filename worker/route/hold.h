@@ -1,0 +1,33 @@
+#ifndef COURTIER_WORKER_ROUTE_HOLD_H
+#define COURTIER_WORKER_ROUTE_HOLD_H
+
+/*
+ * Push-back from subscribers to publishers. A session whose output or queue is
+ * filling asks the publishers that feed it to pause, and lets them go on when it
+ * has drained: so a burst is slowed down instead of dropped. A session that
+ * stays congested for HOLD_GRACE_MS is slow: it loses that privilege, its
+ * publishers go on at once, and what does not fit is dropped for it alone. It
+ * gets the privilege back when it has drained, and not before HOLD_PENALTY_MS.
+ */
+
+#include "worker/route/router.h"
+#include "worker/session/session.h"
+
+enum {
+    HOLD_GRACE_MS = 500,
+    HOLD_PENALTY_MS = 10000,
+    HOLD_PUBLISHERS_MAX = 4096 /* that one session can hold at a time */
+};
+
+/* Is so much waiting for this session that its publishers should pause? */
+bool hold_is_congested(const struct router *router, const struct session *session);
+/* A message of this publisher went to a congested session: pause it. `origin` is
+ * the worker that it is connected to. */
+void hold_publisher(struct router *router, struct session *session, unsigned origin,
+                    uint32_t publisher);
+/* The session may have drained: if so, lets the publishers go on. */
+void hold_update(struct router *router, struct session *session);
+/* Lets all go on; before the session loses its connection or ends. */
+void hold_release(struct router *router, struct session *session);
+
+#endif

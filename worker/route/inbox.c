@@ -1,0 +1,136 @@
+#include "worker/route/inbox.h"
+
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "common/mqtt/packet.h"
+#include "worker/route/route.h"
+
+enum { TURN_RECORDS = 1024, TURN_BYTES = 1 << 20 };
+
+/* Topic, properties and payload of the largest packet, and the record's own. */
+enum { MESSAGE_MAX = PACKET_REMAINING_MAX };
+
+void inbox_init(struct inbox *inbox, struct router *router, const struct inbox_events *events,
+                void *owner)
+{
+    *inbox = (struct inbox){.router = router, .events = events, .owner = owner};
+}
+
+void inbox_done(struct inbox *inbox)
+{
+    for (unsigned i = 0; i < MESH_PEERS_MAX; i++)
+        record_assembly_done(&inbox->assemblies[i]);
+}
+
+static void take_delivery(struct inbox *inbox, unsigned peer, const struct record_message *m)
+{
+    struct publication p = {
+        .topic = m->topic,
+        .properties = m->properties,
+        .payload = m->payload,
+        .message_id = m->message_id,
+        .expiry_at_ms = m->expiry_at_ms,
+        .publisher = m->publisher,
+        .origin = (uint16_t)peer,
+        .qos = m->qos,
+        .hops = m->hops,
+        .retain = m->retain,
+    };
+    route_arrival(inbox->router, &p, m->plain, m->groups);
+    publication_done(&p);
+}
+
+static void take_message(struct inbox *inbox, unsigned peer, const struct ring_record *record)
+{
+    struct record_message message;
+    enum record_progress progress =
+        record_get_message(&inbox->assemblies[peer], record, MESSAGE_MAX, &message);
+    check(progress != RECORD_BROKEN);
+    if (progress != RECORD_WHOLE)
+        return;
+    if (message.purpose == RECORD_FOR_WILL)
+        inbox->events->on_will(inbox->owner, &message);
+    else
+        take_delivery(inbox, peer, &message);
+}
+
+static void take_hold(struct inbox *inbox, const struct ring_record *record)
+{
+    uint32_t publisher;
+    check(record_get_hold(record, &publisher));
+    if (record->kind == RECORD_HOLD)
+        publishers_hold(&inbox->router->publishers, publisher);
+    else
+        publishers_unhold(&inbox->router->publishers, publisher);
+}
+
+static void take_confirm(struct inbox *inbox, const struct ring_record *record)
+{
+    uint64_t serial;
+    enum mqtt_reason reason;
+    if (record->kind == RECORD_CONFIRM) {
+        check(record_get_confirm(record, &serial));
+        inbox->events->on_confirm(inbox->owner, serial);
+    } else {
+        check(record_get_refuse(record, &serial, &reason));
+        inbox->events->on_refuse(inbox->owner, serial, reason);
+    }
+}
+
+static void take_record(struct inbox *inbox, unsigned peer, const struct ring_record *record)
+{
+    if (record->quarantined) {
+        stats_add(inbox->router->stats, STAT_quarantined, 1);
+        log_error("A record of %u bytes from process %u was set aside: it ended this worker twice.",
+                  record->size, peer);
+        return;
+    }
+    switch (record->kind) {
+    case RECORD_MESSAGE:
+    case RECORD_FRAGMENT:
+        take_message(inbox, peer, record);
+        break;
+    case RECORD_HOLD:
+    case RECORD_UNHOLD:
+        take_hold(inbox, record);
+        break;
+    case RECORD_CONFIRM:
+    case RECORD_REFUSE:
+        take_confirm(inbox, record);
+        break;
+    default:
+        unreachable();
+    }
+}
+
+/* Takes a share from one peer; true when it was used up before the ring. */
+static bool take_from(struct inbox *inbox, unsigned peer)
+{
+    struct ring *ring = &inbox->router->mesh.in[peer];
+    struct ring_record record;
+    unsigned count = 0;
+    size_t bytes = 0;
+    while (count < TURN_RECORDS && bytes < TURN_BYTES && ring_next(ring, &record)) {
+        take_record(inbox, peer, &record);
+        count++;
+        bytes += record.size;
+    }
+    if (count > 0) {
+        ring_settle(ring);
+        mesh_release(&inbox->router->mesh, peer);
+    }
+    return count == TURN_RECORDS || bytes >= TURN_BYTES;
+}
+
+bool inbox_take(struct inbox *inbox)
+{
+    const struct router *router = inbox->router;
+    bool has_more = false;
+    for (unsigned i = 0; i < router->mesh.peer_count; i++) {
+        unsigned peer = (inbox->next_peer + i) % router->mesh.peer_count;
+        if (peer != router->self)
+            has_more |= take_from(inbox, peer);
+    }
+    inbox->next_peer++;
+    return has_more;
+}

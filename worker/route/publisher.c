@@ -1,0 +1,161 @@
+#include "worker/route/publisher.h"
+
+#include "common/base/check.h"
+#include "worker/net/conn.h"
+#include "worker/net/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A handle is a slot's index and a round that makes it unique for long. */
+enum { INDEX_BITS = 22, INDEX_MASK = (1 << INDEX_BITS) - 1, SLOTS_MIN = 64 };
+
+void publishers_init(struct publishers *publishers, struct loop *loop, struct stats stats,
+                     void (*on_ack)(struct conn *conn, const struct publisher_ack *ack))
+{
+    *publishers = (struct publishers){
+        .loop = loop,
+        .stats = stats,
+        .on_ack = on_ack,
+        .round = 1,
+    };
+}
+
+void publishers_done(struct publishers *publishers)
+{
+    free(publishers->slots);
+    publishers->slots = NULL;
+    publishers->slot_count = 0;
+}
+
+static struct publisher *find(const struct publishers *publishers, uint32_t handle)
+{
+    uint32_t index = handle & INDEX_MASK;
+    if (index >= publishers->slot_count)
+        return NULL;
+    struct publisher *p = publishers->slots[index];
+    return p != NULL && p->handle == handle ? p : NULL;
+}
+
+static bool grow(struct publishers *publishers)
+{
+    uint32_t count = publishers->slot_count == 0 ? SLOTS_MIN : publishers->slot_count * 2;
+    if (count > INDEX_MASK + 1U)
+        return false;
+    struct publisher **slots = realloc(publishers->slots, count * sizeof(slots[0]));
+    if (slots == NULL)
+        return false;
+    memset(slots + publishers->slot_count, 0,
+           (count - publishers->slot_count) * sizeof(slots[0]));
+    publishers->slots = slots;
+    publishers->free_hint = publishers->slot_count;
+    publishers->slot_count = count;
+    return true;
+}
+
+/* Slots are taken in turn, so the next free one is near the last one taken. */
+static bool find_free(struct publishers *publishers, uint32_t *ret_index)
+{
+    for (uint32_t i = 0; i < publishers->slot_count; i++) {
+        uint32_t index = (publishers->free_hint + i) & (publishers->slot_count - 1);
+        if (publishers->slots[index] == NULL) {
+            publishers->free_hint = index + 1;
+            *ret_index = index;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_hold_timeout(struct wheel_timer *timer, void *context)
+{
+    (void)context;
+    struct publisher *p = list_owner(timer, struct publisher, hold_timer);
+    p->hold_count = 0;
+    conn_unhold(p->conn);
+}
+
+struct publisher *publishers_add(struct publishers *publishers, struct conn *conn)
+{
+    uint32_t index;
+    if (!find_free(publishers, &index) && (!grow(publishers) || !find_free(publishers, &index)))
+        return NULL;
+    struct publisher *p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        return NULL;
+    p->conn = conn;
+    p->all = publishers;
+    p->handle = publishers->round << INDEX_BITS | index;
+    if (++publishers->round > UINT32_MAX >> INDEX_BITS)
+        publishers->round = 1;
+    wheel_timer_init(&p->hold_timer, on_hold_timeout);
+    publishers->slots[index] = p;
+    return p;
+}
+
+void publishers_remove(struct publisher *publisher)
+{
+    if (publisher == NULL)
+        return;
+    wheel_stop(loop_wheel(publisher->all->loop), &publisher->hold_timer);
+    check(find(publisher->all, publisher->handle) == publisher);
+    publisher->all->slots[publisher->handle & INDEX_MASK] = NULL;
+    free(publisher);
+}
+
+const struct session *publishers_session(const struct publishers *publishers, uint32_t handle)
+{
+    const struct publisher *p = find(publishers, handle);
+    return p == NULL ? NULL : p->conn->session;
+}
+
+void publishers_hold(struct publishers *publishers, uint32_t handle)
+{
+    struct publisher *p = find(publishers, handle);
+    if (p == NULL || p->hold_count++ > 0)
+        return;
+    stats_add(publishers->stats, STAT_publishers_held, 1);
+    wheel_start(loop_wheel(publishers->loop), &p->hold_timer,
+                loop_now_ms(publishers->loop) + PUBLISHER_HOLD_MAX_MS);
+    conn_hold(p->conn);
+}
+
+void publishers_unhold(struct publishers *publishers, uint32_t handle)
+{
+    struct publisher *p = find(publishers, handle);
+    if (p == NULL || p->hold_count == 0 || --p->hold_count > 0)
+        return;
+    wheel_stop(loop_wheel(publishers->loop), &p->hold_timer);
+    conn_unhold(p->conn);
+}
+
+void publishers_message_waits(struct publishers *publishers, uint32_t handle)
+{
+    struct publisher *p = find(publishers, handle);
+    if (p != NULL && p->waiting++ == 0)
+        conn_hold(p->conn);
+}
+
+void publishers_message_done(struct publishers *publishers, uint32_t handle)
+{
+    struct publisher *p = find(publishers, handle);
+    if (p == NULL)
+        return;
+    check(p->waiting > 0);
+    if (--p->waiting > 0)
+        return;
+    struct publisher_ack ack = p->ack;
+    p->ack.packet_id = 0;
+    if (ack.packet_id != 0)
+        publishers->on_ack(p->conn, &ack);
+    conn_unhold(p->conn);
+}
+
+bool publishers_defer_ack(struct publisher *publisher, const struct publisher_ack *ack)
+{
+    if (publisher->waiting == 0)
+        return false;
+    check(publisher->ack.packet_id == 0);
+    publisher->ack = *ack;
+    return true;
+}

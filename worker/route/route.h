@@ -1,0 +1,34 @@
+#ifndef COURTIER_WORKER_ROUTE_ROUTE_H
+#define COURTIER_WORKER_ROUTE_ROUTE_H
+
+/*
+ * Who gets a message, and how it gets there: subscribers of this worker at once,
+ * every other worker that wants it through its ring, once each.
+ *
+ * Keeps the publisher's part of the three orders (DESIGN, way of a PUBLISH): a
+ * retained record is in the store's ring, visible, before generations are read
+ * and routes looked up.
+ */
+
+#include "worker/route/publication.h"
+#include "worker/route/router.h"
+
+#include <stdbool.h>
+
+/* Routes a publication that entered the broker here. What can't be handed over
+ * at once (a full ring) is kept, and its publisher paused; publishers_defer_ack()
+ * tells. *ret_matched, if not NULL: somebody subscribes, as far as is known now
+ * (true when the routing was put off). */
+void route_publish(struct router *router, struct publication *publication, bool *ret_matched);
+
+/* Delivers a message that came from another worker: to plain subscribers of this
+ * one when `plain`, and to a member of each shared group in `groups` (struct
+ * hash128 each). */
+void route_arrival(struct router *router, struct publication *publication, bool plain,
+                   struct bytes groups);
+
+/* Room for the look-ups of one worker; aborts without memory. */
+struct route_scratch *route_scratch_new(void);
+void route_scratch_free(struct route_scratch *scratch);
+
+#endif

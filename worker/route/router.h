@@ -1,0 +1,54 @@
+#ifndef COURTIER_WORKER_ROUTE_ROUTER_H
+#define COURTIER_WORKER_ROUTE_ROUTER_H
+
+/*
+ * What routing needs, in one place: the worker's end of everything shared, its
+ * own subscribers, and the ways in and out. One per worker; its parts are handed
+ * down, never reached for.
+ */
+
+#include "common/conf/conf.h"
+#include "shm/live/live.h"
+#include "shm/mesh.h"
+#include "shm/stats.h"
+#include "worker/net/loop.h"
+#include "worker/route/announce.h"
+#include "worker/route/cache.h"
+#include "worker/route/filters.h"
+#include "worker/route/outbound.h"
+#include "worker/route/publisher.h"
+
+#include <stdint.h>
+
+struct router {
+    const struct region *region;
+    const struct conf_tunable *tunable;
+    struct loop *loop;
+    struct stats stats;
+    unsigned self;  /* slot */
+    unsigned store; /* slot */
+    struct mesh mesh;
+    struct live *live;
+    uint32_t live_seen;      /* generation of the snapshot in hand */
+    bool live_is_resting;    /* no snapshot in hand */
+    struct filters filters;
+    struct announcer announcer;
+    struct publishers publishers;
+    struct outbound outbound;
+    struct route_cache *cache;
+    struct route_scratch *scratch; /* room for one look-up */
+    struct list_node replays;  /* retained messages on their way, all sessions */
+    uint64_t message_id_base;  /* slot and epoch */
+    uint32_t message_count;
+    uint32_t turn;             /* spreads the picks of shared groups */
+};
+
+/* A snapshot that is at least as new as every commit that this process can know
+ * of. Renews only when the live data moved. False when LMDB can't (logged). */
+bool router_renew(struct router *router);
+/* Lets go of the snapshot before the process sleeps. */
+void router_rest(struct router *router);
+/* A message id that no process ever gives out again. */
+uint64_t router_next_message_id(struct router *router);
+
+#endif

@@ -1,0 +1,41 @@
+#ifndef COURTIER_WORKER_SESSION_DELIVERY_H
+#define COURTIER_WORKER_SESSION_DELIVERY_H
+
+/*
+ * One message on its way to one session: waiting in the session's queue, or in
+ * flight until it is acknowledged.
+ */
+
+#include "common/base/list.h"
+#include "common/mqtt/version.h"
+#include "worker/session/message.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum delivery_state {
+    DELIVERY_QUEUED,
+    DELIVERY_WAITS_PUBACK,
+    DELIVERY_WAITS_PUBREC,
+    DELIVERY_WAITS_PUBCOMP
+};
+
+struct delivery {
+    struct list_node node;
+    struct message *message; /* NULL once PUBREC came: only the id is left */
+    uint32_t subscription_id; /* 0: none */
+    uint16_t packet_id;       /* 0 while queued */
+    uint8_t state;            /* enum delivery_state */
+    uint8_t qos : 2;          /* granted for this delivery */
+    uint8_t retain : 1;       /* as it goes out */
+    uint8_t sent : 1;         /* went out before: DUP next time */
+    uint8_t must_resend : 1;  /* in flight on an old connection, not yet on this one */
+};
+
+/* Takes a reference of `message`. NULL without memory. */
+struct delivery *delivery_new(struct message *message, enum qos qos, bool retain,
+                              uint32_t subscription_id);
+/* Unlinks and frees. */
+void delivery_free(struct delivery *delivery);
+
+#endif

@@ -1,0 +1,199 @@
+#include "worker/session/session.h"
+
+#include "common/base/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct bytes key_of(const void *item)
+{
+    return session_client_id(item);
+}
+
+void session_table_init(struct session_table *table, const struct hash_key *key,
+                        struct stats stats)
+{
+    *table = (struct session_table){.stats = stats};
+    map_init(&table->by_client_id, key_of, key);
+}
+
+struct session *session_find(const struct session_table *table, struct bytes client_id)
+{
+    return map_get(&table->by_client_id, client_id);
+}
+
+static void on_timer(struct wheel_timer *timer, void *context)
+{
+    (void)context;
+    struct session *s = list_owner(timer, struct session, timer);
+    s->table->on_timer(s);
+}
+
+struct session *session_new(struct session_table *table, struct bytes client_id)
+{
+    check(client_id.size > 0 && client_id.size <= UINT16_MAX);
+    struct session *s = calloc(1, sizeof(*s) + client_id.size);
+    if (s == NULL)
+        return NULL;
+    s->table = table;
+    s->client_id_size = (uint16_t)client_id.size;
+    memcpy(s->client_id, client_id.data, client_id.size);
+    list_init(&s->subscriptions);
+    list_init(&s->replays);
+    list_init(&s->queue);
+    inflight_init(&s->inflight);
+    wheel_timer_init(&s->timer, on_timer);
+    if (map_put(&table->by_client_id, s) != 0) {
+        free(s);
+        return NULL;
+    }
+    stats_add(table->stats, STAT_clients_total, 1);
+    return s;
+}
+
+static void count_stored(const struct session *s, const struct delivery *d, bool add)
+{
+    uint64_t size = d->message == NULL ? 0 : message_size(d->message);
+    if (add) {
+        stats_add(s->table->stats, STAT_stored_messages, 1);
+        stats_add(s->table->stats, STAT_stored_bytes, size);
+    } else {
+        stats_subtract(s->table->stats, STAT_stored_messages, 1);
+        stats_subtract(s->table->stats, STAT_stored_bytes, size);
+    }
+}
+
+void session_free(struct session *session)
+{
+    if (session == NULL)
+        return;
+    check(session->conn == NULL);
+    check(session->pending == NULL && session->publisher == NULL);
+    check(session->holding == NULL);
+    check(list_is_empty(&session->subscriptions));
+    check(list_is_empty(&session->replays));
+    check(!wheel_timer_is_running(&session->timer));
+    for (struct delivery *d; (d = session_dequeue(session)) != NULL;)
+        delivery_free(d);
+    inflight_done(&session->inflight);
+    session_set_will(session, NULL);
+    session_forget_connection(session);
+    free(session->receiving);
+    check(map_remove(&session->table->by_client_id, session_client_id(session)) == session);
+    stats_subtract(session->table->stats, STAT_clients_total, 1);
+    free(session);
+}
+
+struct bytes session_client_id(const struct session *session)
+{
+    return (struct bytes){session->client_id, session->client_id_size};
+}
+
+bool session_is_persistent(const struct session *session)
+{
+    return session->expiry_s != 0;
+}
+
+void session_forget_connection(struct session *session)
+{
+    alias_in_free(session->alias_in);
+    alias_out_free(session->alias_out);
+    session->alias_in = NULL;
+    session->alias_out = NULL;
+}
+
+void session_settle(struct session *session, struct delivery *delivery)
+{
+    if (delivery->must_resend)
+        session->resend_count--;
+    inflight_drop(&session->inflight, delivery);
+}
+
+void session_enqueue(struct session *session, struct delivery *delivery)
+{
+    list_push_back(&session->queue, &delivery->node);
+    session->queued_count++;
+    session->queued_bytes += message_size(delivery->message);
+    count_stored(session, delivery, true);
+}
+
+struct delivery *session_dequeue(struct session *session)
+{
+    struct list_node *node = list_first(&session->queue);
+    if (node == NULL)
+        return NULL;
+    struct delivery *d = list_owner(node, struct delivery, node);
+    list_remove(node);
+    session->queued_count--;
+    session->queued_bytes -= message_size(d->message);
+    count_stored(session, d, false);
+    return d;
+}
+
+bool session_has_room(const struct session *session, uint32_t size, uint32_t messages_max,
+                      uint64_t bytes_max)
+{
+    if (messages_max != 0 && session->queued_count >= messages_max)
+        return false;
+    return bytes_max == 0 || session->queued_bytes + size <= bytes_max;
+}
+
+bool session_window_is_open(const struct session *session)
+{
+    return session->inflight.count - session->resend_count < session->window;
+}
+
+static unsigned find_receiving(const struct session *s, uint16_t packet_id)
+{
+    unsigned i = 0;
+    while (i < s->receiving_count && s->receiving[i] != packet_id)
+        i++;
+    return i;
+}
+
+bool session_is_receiving(const struct session *session, uint16_t packet_id)
+{
+    return find_receiving(session, packet_id) < session->receiving_count;
+}
+
+bool session_receive_begin(struct session *session, uint16_t packet_id)
+{
+    if (session->receiving_count == session->receiving_capacity) {
+        unsigned capacity = session->receiving_capacity == 0 ? 8U : session->receiving_capacity * 2U;
+        if (capacity > UINT16_MAX)
+            capacity = UINT16_MAX;
+        uint16_t *ids = realloc(session->receiving, capacity * sizeof(*ids));
+        if (ids == NULL)
+            return false;
+        session->receiving = ids;
+        session->receiving_capacity = (uint16_t)capacity;
+    }
+    check(session->receiving_count < session->receiving_capacity);
+    session->receiving[session->receiving_count++] = packet_id;
+    return true;
+}
+
+bool session_receive_end(struct session *session, uint16_t packet_id)
+{
+    unsigned i = find_receiving(session, packet_id);
+    if (i == session->receiving_count)
+        return false;
+    session->receiving[i] = session->receiving[--session->receiving_count];
+    return true;
+}
+
+void session_set_will(struct session *session, struct will *will)
+{
+    if (session->will == will)
+        return;
+    will_free(session->will);
+    session->will = will;
+}
+
+void will_free(struct will *will)
+{
+    if (will == NULL)
+        return;
+    message_put(will->message);
+    free(will);
+}

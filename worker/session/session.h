@@ -1,0 +1,117 @@
+#ifndef COURTIER_WORKER_SESSION_SESSION_H
+#define COURTIER_WORKER_SESSION_SESSION_H
+
+/*
+ * A session: all that outlives a network connection. It lives on its home worker
+ * and is touched by nobody else. It holds state and the rules of that state;
+ * what follows from a change (routing, packets, wills going out) is up to
+ * worker/route and worker/protocol.
+ */
+
+#include "common/base/list.h"
+#include "common/base/map.h"
+#include "common/base/wheel.h"
+#include "common/mqtt/packet.h"
+#include "shm/stats.h"
+#include "worker/session/alias.h"
+#include "worker/session/delivery.h"
+#include "worker/session/inflight.h"
+#include "worker/session/message.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conn;
+struct pending_subscribe;
+struct publisher;
+
+/* A will as it waits for its connection to end. */
+struct will {
+    struct message *message;
+    uint32_t expiry_s; /* Message Expiry Interval, counted from its publication; 0: none */
+    uint32_t delay_s;
+};
+
+struct session_table;
+
+struct session {
+    struct session_table *table;
+    struct conn *conn;              /* NULL: offline */
+    struct list_node subscriptions; /* of struct subscription (worker/route/filters.h) */
+    struct list_node replays;       /* of struct replay (worker/route/replay.h) */
+    struct list_node queue;         /* of struct delivery, QoS 1 and 2, and 0 when offline */
+    struct inflight inflight;       /* towards the client */
+    struct will *will;              /* NULL: none */
+    struct publisher *publisher;    /* NULL: has not published on this connection */
+    struct pending_subscribe *pending; /* a SUBSCRIBE that waits for the store */
+    uint16_t *receiving;            /* QoS 2 ids from the client, between PUBLISH and PUBREL */
+    struct alias_in *alias_in;
+    struct alias_out *alias_out;
+    struct wheel_timer timer;       /* offline: will due, or the session's end */
+    uint64_t expires_at_ms;         /* offline: when the session ends */
+    uint64_t queued_bytes;
+    uint64_t congested_since_ms;    /* 0: not congested (worker/route/hold.h) */
+    struct holding *holding;        /* publishers that wait for this one; NULL: none */
+    uint32_t subscription_count;
+    uint32_t queued_count;
+    uint32_t expiry_s;              /* SESSION_NEVER_EXPIRES: never */
+    uint16_t receiving_count;
+    uint16_t receiving_capacity;
+    uint16_t resend_count;          /* in flight, not yet sent on this connection */
+    uint16_t window;                /* in-flight deliveries that the client takes */
+    uint16_t client_id_size;
+    uint8_t version;                /* enum mqtt_version of the latest connection */
+    bool is_slow;                   /* holds nobody back any more */
+    bool is_remnant;                /* stands for a will that outlived its worker */
+    uint8_t client_id[];
+};
+
+struct session_table {
+    struct map by_client_id;
+    struct stats stats;
+    void *owner; /* the worker */
+    /* Called when an offline session's timer is due: its will, or its end. */
+    void (*on_timer)(struct session *session);
+};
+
+void session_table_init(struct session_table *table, const struct hash_key *key,
+                        struct stats stats);
+/* The session with this client id, or NULL. */
+struct session *session_find(const struct session_table *table, struct bytes client_id);
+/* Makes a session that is not in the table yet. NULL without memory. */
+struct session *session_new(struct session_table *table, struct bytes client_id);
+/* Frees it with everything in it but its subscriptions and replays, which must
+ * be gone (checked), and its connection, which must be detached. */
+void session_free(struct session *session);
+
+struct bytes session_client_id(const struct session *session);
+/* Lives on without its connection. */
+bool session_is_persistent(const struct session *session);
+/* What only a connection has (aliases) goes with it. */
+void session_forget_connection(struct session *session);
+
+/* An in-flight delivery is acknowledged, refused or given up: frees it. */
+void session_settle(struct session *session, struct delivery *delivery);
+
+/* Queues a delivery (taken) behind the others; the caller has checked limits. */
+void session_enqueue(struct session *session, struct delivery *delivery);
+/* Takes the first queued delivery out; it stays the session's to place. */
+struct delivery *session_dequeue(struct session *session);
+/* Would one more delivery of this size stay within the limits (0: none)? */
+bool session_has_room(const struct session *session, uint32_t size, uint32_t messages_max,
+                      uint64_t bytes_max);
+/* May another delivery be put in flight now? */
+bool session_window_is_open(const struct session *session);
+
+/* QoS 2 ids of messages that came from the client [MQTT-4.3.3-10]. */
+bool session_is_receiving(const struct session *session, uint16_t packet_id);
+/* False without memory. The id is not in yet. */
+bool session_receive_begin(struct session *session, uint16_t packet_id);
+/* False when the id was unknown. */
+bool session_receive_end(struct session *session, uint16_t packet_id);
+
+/* Takes `will`, in place of the old one, which is freed. NULL: none. */
+void session_set_will(struct session *session, struct will *will);
+void will_free(struct will *will);
+
+#endif
