@@ -1,0 +1,130 @@
+"""Brokers under comparison: how to configure, start and stop each kind."""
+
+import os
+import shlex
+import socket
+import subprocess
+import tempfile
+import time
+
+START_TIMEOUT_S = 10
+STOP_TIMEOUT_S = 10
+LOG_END_SIZE = 2000
+
+# The same for every broker that reads a mosquitto.conf. No limit on queues: a
+# message dropped on purpose would look like one lost.
+COMMON_CONFIG = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+max_queued_messages 0
+persistence false
+log_dest stderr
+log_type error
+"""
+
+
+class BrokerError(Exception):
+    """A broker that cannot be started."""
+
+
+def free_port():
+    """A TCP port on loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Broker:
+    """One entry of the command line: [NAME=]KIND[:ARGUMENT]."""
+
+    def __init__(self, text, options):
+        name, equals, rest = text.partition("=")
+        if not equals or ":" in name:
+            name, rest = "", text
+        self.kind, _, self.argument = rest.partition(":")
+        makers = {
+            "mosquitto": self.mosquitto_command,
+            "courtier": self.courtier_command,
+            "floor": self.floor_command,
+            "command": self.custom_command,
+        }
+        if self.kind not in makers:
+            raise BrokerError(f"{text}: the kind is none of {', '.join(makers)}")
+        self.name = name or self.kind
+        self.make_command = makers[self.kind]
+        self.workers = options.workers
+        self.cpus = {0} if options.pin else None
+        self.lines = [line.partition("=")[2] for line in options.config
+                      if line.partition("=")[0] == self.name]
+        self.process = None
+        self.folder = None
+        self.port = 0
+
+    def config(self, extra):
+        """Writes the configuration file and returns its path."""
+        path = os.path.join(self.folder.name, "broker.conf")
+        text = COMMON_CONFIG.format(port=self.port) + extra
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text + "".join(line + "\n" for line in self.lines))
+        return path
+
+    def mosquitto_command(self):
+        """Mosquitto as installed, or at the path given."""
+        return [self.argument or "mosquitto", "-c", self.config("")]
+
+    def courtier_command(self):
+        """Our broker at the path given."""
+        return [self.argument or "courtier", "-c", self.config(f"workers {self.workers}\n")]
+
+    def floor_command(self):
+        """The relay that forwards bytes between paired clients: the kernel's share."""
+        return [self.argument, "--port", str(self.port)]
+
+    def custom_command(self):
+        """Any command; {port}, {workers} and {folder} are replaced."""
+        return shlex.split(self.argument.format(port=self.port, workers=self.workers,
+                                                folder=self.folder.name))
+
+    def start(self):
+        """Starts afresh on a free port and waits until it accepts connections."""
+        self.folder = tempfile.TemporaryDirectory(prefix="courtier-compare-")
+        self.port = free_port()
+        pin = (lambda: os.sched_setaffinity(0, self.cpus)) if self.cpus else None
+        with open(os.path.join(self.folder.name, "log"), "wb") as log:
+            try:
+                self.process = subprocess.Popen(self.make_command(), stdout=log, stderr=log,
+                                                stdin=subprocess.DEVNULL, preexec_fn=pin,
+                                                cwd=self.folder.name)
+            except OSError as error:
+                raise BrokerError(f"{self.name}: {error}") from error
+        self.wait_until_open()
+
+    def wait_until_open(self):
+        """Returns when a connection succeeds."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        text = self.log_end()
+        self.stop()
+        raise BrokerError(f"{self.name}: does not start:\n{text}")
+
+    def log_end(self):
+        """The end of what it printed."""
+        with open(os.path.join(self.folder.name, "log"), encoding="utf-8",
+                  errors="replace") as file:
+            return file.read()[-LOG_END_SIZE:]
+
+    def stop(self):
+        """Ends the process and removes its folder."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.folder.cleanup()
