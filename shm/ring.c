@@ -156,6 +156,15 @@ bool ring_want_room(struct ring *ring, uint32_t size)
     return has_room(ring, record_size(size));
 }
 
+bool ring_want_settled(struct ring *ring, uint32_t position)
+{
+    uint32_t waiting = atomic_load_explicit(&ring->shared->waiting, memory_order_relaxed);
+
+    atomic_store_explicit(&ring->shared->waiting, waiting + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* E */
+    return ring_has_settled(ring, position);
+}
+
 uint32_t ring_position(const struct ring *ring)
 {
     return ring->own;

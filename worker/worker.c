@@ -19,6 +19,7 @@
 #include "worker/protocol/reply.h"
 #include "worker/protocol/sys_topics.h"
 #include "worker/protocol/will.h"
+#include "worker/route/hold.h"
 #include "worker/route/inbox.h"
 #include "worker/route/replay.h"
 #include "worker/route/route.h"
@@ -196,9 +197,11 @@ static void set_up_router(struct worker *w)
         .scratch = route_scratch_new(),
         .message_id_base = in->epoch << 40 | (uint64_t)in->slot << 32,
     };
+    list_init(&r->holds);
     list_init(&r->replays);
     mesh_open(&r->mesh, in->region, in->slot, in->bell_fds);
-    publishers_init(&r->publishers, w->loop, r->stats, send_ack);
+    publishers_init(&r->publishers, w->loop, r->stats, &r->settle, send_ack);
+    settle_init(&r->settle, &r->mesh, &r->publishers);
     outbound_init(&r->outbound, &r->mesh, r->stats, &r->publishers, r);
     filters_init(&r->filters, in->region, &r->announcer);
     r->filters.on_filter_change = announce_filter;
@@ -276,6 +279,7 @@ static void worker_free(struct worker *w)
     outbound_done(&w->router.outbound);
     filters_done(&w->router.filters);
     publishers_done(&w->router.publishers);
+    settle_done(&w->router.settle);
     cache_free(w->router.cache);
     route_scratch_free(w->router.scratch);
     live_close(w->router.live);
@@ -295,7 +299,7 @@ static bool may_sleep(struct worker *w)
         return false;
     router_rest(&w->router);
     bell_sleep(bell);
-    if (!mesh_has_next(&w->router.mesh))
+    if (!mesh_has_next(&w->router.mesh) && settle_may_sleep(&w->router.settle))
         return true;
     bell_wake(bell);
     return false;
@@ -317,7 +321,9 @@ static int take_turn(struct worker *w)
     stats_add(w->router.stats, STAT_turns, 1);
     w->has_work = inbox_take(&w->inbox);
     w->has_work |= replay_step(&w->router);
+    settle_release(&w->router.settle);
     w->has_work |= conn_resume_all(&w->conns);
+    hold_retry(&w->router);
     w->has_work |= outbound_retry(&w->router.outbound);
     mesh_publish(&w->router.mesh);
     conn_flush_all(&w->conns);

@@ -69,7 +69,8 @@ static enum mqtt_reason check_publish(struct conn *conn, struct mqtt_publish *p)
     return REASON_SUCCESS;
 }
 
-static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mqtt_reason reason)
+static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mqtt_reason reason,
+                        uint64_t workers)
 {
     struct session *s = conn->session;
     if (p->message.qos == QOS_AT_MOST_ONCE)
@@ -79,8 +80,7 @@ static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mq
         .type = p->message.qos == QOS_AT_LEAST_ONCE ? PACKET_PUBACK : PACKET_PUBREC,
         .reason = (uint8_t)reason,
     };
-    if (s->publisher == NULL || !publishers_defer_ack(s->publisher, &ack))
-        reply_ack(conn, &ack);
+    publishers_acknowledge(s->publisher, &ack, workers);
 }
 
 /* QoS 2 is routed when the PUBLISH comes and its id kept until PUBREL, so that a
@@ -109,7 +109,7 @@ static bool is_registered(struct conn *conn)
     return s->publisher != NULL;
 }
 
-static bool route(struct conn *conn, const struct mqtt_publish *p, struct bytes properties)
+static struct route_result route(struct conn *conn, const struct mqtt_publish *p, struct bytes properties)
 {
     struct router *router = protocol_of(conn)->router;
     const struct mqtt_message *m = &p->message;
@@ -126,18 +126,18 @@ static bool route(struct conn *conn, const struct mqtt_publish *p, struct bytes 
     };
     if (m->has_expiry)
         publication.expiry_at_ms = loop_now_ms(router->loop) + m->expiry_s * 1000ULL;
-    bool is_matched;
-    route_publish(router, &publication, &is_matched);
+    struct route_result result = route_publish(router, &publication);
     publication_done(&publication);
-    return is_matched;
+    return result;
 }
 
 /* Routes with only the properties that pass through. False without memory. */
-static bool route_passing(struct conn *conn, const struct mqtt_publish *p, bool *ret_matched)
+static bool route_passing(struct conn *conn, const struct mqtt_publish *p,
+                          struct route_result *ret_result)
 {
     struct bytes block = p->message.properties;
     if (p->message.properties_pass || block.size == 0) {
-        *ret_matched = route(conn, p, block);
+        *ret_result = route(conn, p, block);
         return true;
     }
     uint8_t on_stack[PASSED_ON_STACK];
@@ -145,7 +145,7 @@ static bool route_passing(struct conn *conn, const struct mqtt_publish *p, bool 
     if (memory == NULL)
         return false;
     struct bytes passed = {memory, codec_publish_pass(block, memory)};
-    *ret_matched = route(conn, p, passed);
+    *ret_result = route(conn, p, passed);
     if (memory != on_stack)
         free(memory);
     return true;
@@ -175,13 +175,12 @@ void on_publish(struct conn *conn, const struct frame_header *header, struct byt
         return;
     }
     count(conn, &p);
-    bool is_matched = true;
+    struct route_result result = {.is_matched = true};
     if (is_refused)
         reason = REASON_NOT_AUTHORIZED; /* answered, but goes nowhere */
-    else if (!is_repeat && !route_passing(conn, &p, &is_matched))
+    else if (!is_repeat && !route_passing(conn, &p, &result))
         conn_close(conn, REASON_UNSPECIFIED_ERROR);
-    if (!is_matched)
+    if (!result.is_matched)
         reason = REASON_NO_MATCHING_SUBSCRIBERS;
-    if (conn->session != NULL)
-        acknowledge(conn, &p, reason);
+    acknowledge(conn, &p, reason, result.workers);
 }

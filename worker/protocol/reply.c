@@ -82,6 +82,16 @@ void reply_ack(struct conn *conn, const struct publisher_ack *ack)
     conn_commit(conn, size);
 }
 
+/* A client that can't take the answer to its own request can't go on
+ * [MQTT-3.1.2-24]. */
+static void commit_fitting(struct conn *conn, size_t size)
+{
+    bool fits = fits_client(conn, size);
+    conn_commit(conn, fits ? size : 0);
+    if (!fits)
+        conn_close(conn, REASON_PACKET_TOO_LARGE);
+}
+
 void reply_suback(struct conn *conn, uint16_t packet_id, struct bytes codes)
 {
     size_t size_max = SUBACK_FIXED_MAX + codes.size;
@@ -91,7 +101,7 @@ void reply_suback(struct conn *conn, uint16_t packet_id, struct bytes codes)
     size_t size = codec_suback_encode(packet_id, codes, (enum mqtt_version)conn->version, memory,
                                       size_max);
     check(size > 0);
-    conn_commit(conn, size);
+    commit_fitting(conn, size);
 }
 
 void reply_unsuback(struct conn *conn, uint16_t packet_id, struct bytes codes)
@@ -103,7 +113,7 @@ void reply_unsuback(struct conn *conn, uint16_t packet_id, struct bytes codes)
     size_t size = codec_unsuback_encode(packet_id, codes, (enum mqtt_version)conn->version, memory,
                                         size_max);
     check(size > 0);
-    conn_commit(conn, size);
+    commit_fitting(conn, size);
 }
 
 void reply_pingresp(struct conn *conn)

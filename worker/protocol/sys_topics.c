@@ -112,7 +112,7 @@ static void publish(void *context, const char *name, const char *value)
         .qos = QOS_EXACTLY_ONCE, /* so that each subscriber gets the QoS it asked for */
         .retain = true,
     };
-    route_publish(router, &p, NULL);
+    (void)route_publish(router, &p);
     publication_done(&p);
 }
 

@@ -123,7 +123,7 @@ void will_publish(struct protocol *protocol, struct session *session)
         will->message->expiry_at_ms = loop_now_ms(router->loop) + will->expiry_s * 1000ULL;
     struct publication p = publication_of(will->message);
     p.origin = (uint16_t)router->self;
-    route_publish(router, &p, NULL);
+    (void)route_publish(router, &p);
     publication_done(&p);
     will_free(will);
     clear_stored(protocol, session);

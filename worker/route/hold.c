@@ -16,8 +16,8 @@ struct holding {
     struct held held[];
 };
 
-/* A quarter of what may wait: the rest takes up what is already in the rings. */
-enum { CONGESTED_SHARE = 4, CONGESTED_QUEUE_SHARE = 2, DRAINED_QUEUE_SHARE = 4 };
+/* Parts of what may wait: the rest takes up what is already in the rings. */
+enum { CONGESTED_SHARE = 4, CONGESTED_QUEUE_SHARE = 8, DRAINED_QUEUE_SHARE = 16 };
 
 bool hold_is_congested(const struct router *router, const struct session *session)
 {
@@ -29,19 +29,22 @@ bool hold_is_congested(const struct router *router, const struct session *sessio
     return queue_max != 0 && session->queued_count > queue_max / CONGESTED_QUEUE_SHARE;
 }
 
-static void tell(struct router *router, const struct held *held, bool hold)
+/* False when the ring has no room. These records may overtake what waits for the
+ * ring: they stand for nothing that was sent before. */
+static bool tell(struct router *router, const struct held *held, bool hold)
 {
     if (held->origin == router->self) {
         if (hold)
             publishers_hold(&router->publishers, held->publisher);
         else
             publishers_unhold(&router->publishers, held->publisher);
-        return;
+        return true;
     }
-    /* When the ring is full the record is not worth waiting for: a lost HOLD
-     * costs a dropped message at worst, a lost UNHOLD half a second. */
-    if (!outbound_is_blocked(&router->outbound, held->origin))
-        (void)record_put_hold(&router->mesh, held->origin, hold, held->publisher);
+    if (!record_put_hold(&router->mesh, held->origin, hold, held->publisher))
+        return false;
+    if (hold) /* every message until it arrives is one more to keep */
+        mesh_publish_to(&router->mesh, held->origin);
+    return true;
 }
 
 static bool is_held(const struct holding *holding, unsigned origin, uint32_t publisher)
@@ -70,13 +73,23 @@ static bool make_room(struct session *session)
     return true;
 }
 
+/* Lets all go on whom we can tell; the others stay for hold_retry(). */
 static void let_go(struct router *router, struct session *session)
 {
     struct holding *h = session->holding;
     if (h == NULL)
         return;
+    uint32_t left = 0;
     for (uint32_t i = 0; i < h->count; i++)
-        tell(router, &h->held[i], false);
+        if (!tell(router, &h->held[i], false))
+            h->held[left++] = h->held[i];
+    h->count = left;
+    if (left > 0) {
+        if (!list_is_linked(&session->hold_node))
+            list_push_back(&router->holds, &session->hold_node);
+        return;
+    }
+    list_remove(&session->hold_node);
     free(h);
     session->holding = NULL;
 }
@@ -97,8 +110,8 @@ void hold_publisher(struct router *router, struct session *session, unsigned ori
     if (is_held(session->holding, origin, publisher) || !make_room(session))
         return;
     struct held held = {publisher, (uint16_t)origin};
-    session->holding->held[session->holding->count++] = held;
-    tell(router, &held, true);
+    if (tell(router, &held, true)) /* else its next message tries again */
+        session->holding->held[session->holding->count++] = held;
 }
 
 static bool has_drained(const struct router *router, const struct session *session)
@@ -123,9 +136,21 @@ void hold_update(struct router *router, struct session *session)
     }
 }
 
+void hold_retry(struct router *router)
+{
+    list_for_each(node, &router->holds) {
+        struct session *session = list_owner(node, struct session, hold_node);
+        if (session->is_slow || has_drained(router, session))
+            let_go(router, session);
+    }
+}
+
 void hold_release(struct router *router, struct session *session)
 {
     let_go(router, session);
+    list_remove(&session->hold_node);
+    free(session->holding); /* whom we could not tell goes on by itself, later */
+    session->holding = NULL;
     session->congested_since_ms = 0;
     session->is_slow = false;
 }

@@ -14,7 +14,7 @@
 #include "worker/session/session.h"
 
 enum {
-    HOLD_GRACE_MS = 500,
+    HOLD_GRACE_MS = 2000,
     HOLD_PENALTY_MS = 10000,
     HOLD_PUBLISHERS_MAX = 4096 /* that one session can hold at a time */
 };
@@ -27,6 +27,8 @@ void hold_publisher(struct router *router, struct session *session, unsigned ori
                     uint32_t publisher);
 /* The session may have drained: if so, lets the publishers go on. */
 void hold_update(struct router *router, struct session *session);
+/* Once per turn: lets those go on whom a full ring kept from being told. */
+void hold_retry(struct router *router);
 /* Lets all go on; before the session loses its connection or ends. */
 void hold_release(struct router *router, struct session *session);
 

@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "worker/net/conn.h"
 #include "worker/net/loop.h"
+#include "worker/route/settle.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +12,13 @@
 enum { INDEX_BITS = 22, INDEX_MASK = (1 << INDEX_BITS) - 1, SLOTS_MIN = 64 };
 
 void publishers_init(struct publishers *publishers, struct loop *loop, struct stats stats,
+                     struct settle *settle,
                      void (*on_ack)(struct conn *conn, const struct publisher_ack *ack))
 {
     *publishers = (struct publishers){
         .loop = loop,
         .stats = stats,
+        .settle = settle,
         .on_ack = on_ack,
         .round = 1,
     };
@@ -147,15 +150,29 @@ void publishers_message_done(struct publishers *publishers, uint32_t handle)
     struct publisher_ack ack = p->ack;
     p->ack.packet_id = 0;
     if (ack.packet_id != 0)
-        publishers->on_ack(p->conn, &ack);
+        settle_acknowledge(publishers->settle, p, &ack, p->ack_workers);
     conn_unhold(p->conn);
 }
 
-bool publishers_defer_ack(struct publisher *publisher, const struct publisher_ack *ack)
+void publishers_acknowledge(struct publisher *publisher, const struct publisher_ack *ack,
+                            uint64_t workers)
 {
-    if (publisher->waiting == 0)
-        return false;
-    check(publisher->ack.packet_id == 0);
+    if (publisher->waiting == 0) {
+        settle_acknowledge(publisher->all->settle, publisher, ack, workers);
+        return;
+    }
+    check(publisher->ack.packet_id == 0); /* it is paused: one message at a time */
     publisher->ack = *ack;
-    return true;
+    publisher->ack_workers = workers;
+}
+
+void publishers_settled(struct publishers *publishers, uint32_t handle,
+                        const struct publisher_ack *ack)
+{
+    struct publisher *p = find(publishers, handle);
+    if (p == NULL)
+        return;
+    check(p->unsettled > 0);
+    p->unsettled--;
+    publishers->on_ack(p->conn, ack);
 }

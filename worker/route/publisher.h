@@ -22,11 +22,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PUBLISHER_HOLD_MAX_MS = 500 };
+enum { PUBLISHER_HOLD_MAX_MS = 2500 };
 
 struct conn;
 struct loop;
 struct session;
+struct settle;
 
 /* The acknowledgement that goes out when the message is wholly handed over. */
 struct publisher_ack {
@@ -42,7 +43,9 @@ struct publisher {
     uint32_t handle;
     uint32_t hold_count; /* congested subscribers that asked for a pause */
     uint32_t waiting;    /* messages, one per full ring */
-    struct publisher_ack ack;
+    uint32_t unsettled;  /* acknowledgements in worker/route/settle.h */
+    uint64_t ack_workers; /* that the acknowledgement below is about */
+    struct publisher_ack ack; /* of the message that waits */
 };
 
 struct publishers {
@@ -52,11 +55,13 @@ struct publishers {
     uint32_t round;           /* high bits of new handles */
     struct loop *loop;
     struct stats stats;
-    /* Sends the acknowledgement that had to wait. */
+    struct settle *settle;
+    /* Sends an acknowledgement. */
     void (*on_ack)(struct conn *conn, const struct publisher_ack *ack);
 };
 
 void publishers_init(struct publishers *publishers, struct loop *loop, struct stats stats,
+                     struct settle *settle,
                      void (*on_ack)(struct conn *conn, const struct publisher_ack *ack));
 void publishers_done(struct publishers *publishers);
 
@@ -76,8 +81,12 @@ void publishers_unhold(struct publishers *publishers, uint32_t handle);
 /* A message of this publisher waits for a ring; a waiting one is in now. */
 void publishers_message_waits(struct publishers *publishers, uint32_t handle);
 void publishers_message_done(struct publishers *publishers, uint32_t handle);
-/* Keeps the acknowledgement while the message waits; false when it does not wait
- * and the caller sends the acknowledgement itself. */
-bool publishers_defer_ack(struct publisher *publisher, const struct publisher_ack *ack);
+/* Acknowledges the publisher's latest message, which went to `workers` (a bit
+ * each): when it is in all their rings, and they have settled it. */
+void publishers_acknowledge(struct publisher *publisher, const struct publisher_ack *ack,
+                            uint64_t workers);
+/* For worker/route/settle.h: this acknowledgement is due. */
+void publishers_settled(struct publishers *publishers, uint32_t handle,
+                        const struct publisher_ack *ack);
 
 #endif

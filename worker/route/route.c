@@ -263,7 +263,7 @@ static void deliver_groups(struct router *router, struct publication *p, struct 
 
 /* -- entry points -- */
 
-static bool route_now(struct router *router, struct publication *publication)
+static struct route_result route_now(struct router *router, struct publication *publication)
 {
     struct found found;
     find(router, publication->topic, &found);
@@ -273,7 +273,8 @@ static bool route_now(struct router *router, struct publication *publication)
         struct hash128 ids[RECORD_GROUPS_MAX];
         deliver_groups(router, publication, groups_on(&found, router->self, ids));
     }
-    return workers_of(&found) != 0;
+    uint64_t workers = workers_of(&found);
+    return (struct route_result){workers != 0, workers & ~(1ULL << router->self)};
 }
 
 /* The retained record of a publication that had to wait is in the ring. */
@@ -285,7 +286,7 @@ static void route_waited(void *owner, struct message *message, uint32_t publishe
     p.origin = (uint16_t)router->self;
     p.publisher_session = publishers_session(&router->publishers, publisher);
     mesh_publish_to(&router->mesh, router->store);
-    route_now(router, &p);
+    (void)route_now(router, &p);
     publication_done(&p);
 }
 
@@ -305,13 +306,11 @@ static bool put_retained(struct router *router, const struct publication *p)
     return true;
 }
 
-void route_publish(struct router *router, struct publication *publication, bool *ret_matched)
+struct route_result route_publish(struct router *router, struct publication *publication)
 {
-    bool is_matched = true;
-    if (!publication->retain || put_retained(router, publication))
-        is_matched = route_now(router, publication);
-    if (ret_matched != NULL)
-        *ret_matched = is_matched;
+    if (publication->retain && !put_retained(router, publication))
+        return (struct route_result){.is_matched = true}; /* it waits: nothing is known */
+    return route_now(router, publication);
 }
 
 void route_arrival(struct router *router, struct publication *publication, bool plain,

@@ -15,11 +15,15 @@
 
 #include <stdbool.h>
 
+/* Where a publication went. */
+struct route_result {
+    bool is_matched;  /* somebody subscribes, as far as is known now */
+    uint64_t workers; /* other workers that it was handed to, a bit each */
+};
+
 /* Routes a publication that entered the broker here. What can't be handed over
- * at once (a full ring) is kept, and its publisher paused; publishers_defer_ack()
- * tells. *ret_matched, if not NULL: somebody subscribes, as far as is known now
- * (true when the routing was put off). */
-void route_publish(struct router *router, struct publication *publication, bool *ret_matched);
+ * at once (a full ring) is kept, and its publisher paused. */
+struct route_result route_publish(struct router *router, struct publication *publication);
 
 /* Delivers a message that came from another worker: to plain subscribers of this
  * one when `plain`, and to a member of each shared group in `groups` (struct

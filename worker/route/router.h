@@ -17,6 +17,7 @@
 #include "worker/route/filters.h"
 #include "worker/route/outbound.h"
 #include "worker/route/publisher.h"
+#include "worker/route/settle.h"
 
 #include <stdint.h>
 
@@ -34,9 +35,11 @@ struct router {
     struct filters filters;
     struct announcer announcer;
     struct publishers publishers;
+    struct settle settle;
     struct outbound outbound;
     struct route_cache *cache;
     struct route_scratch *scratch; /* room for one look-up */
+    struct list_node holds;    /* sessions with publishers to let go on (hold.h) */
     struct list_node replays;  /* retained messages on their way, all sessions */
     uint64_t message_id_base;  /* slot and epoch */
     uint32_t message_count;
