@@ -5,10 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-enum long_option {
-    OPTION_TEST_CONFIG = 256,
-    OPTION_VERSION
-};
+enum long_option { OPTION_TEST_CONFIG = 256, OPTION_VERSION };
 
 static const struct option long_options[] = {
     {"config-file", required_argument, NULL, 'c'},
@@ -96,6 +93,5 @@ void arguments_print_help(const char *version)
            "stop; SIGRTMIN open the log anew; SIGUSR2 write the state to the log.\n\n"
            "Exit codes: %d stopped as asked, or configuration fine; %d could not start, or had\n"
            "to give up; %d wrong command line; %d configuration wrong or impossible here.\n",
-           version, MASTER_EXIT_DONE, MASTER_EXIT_FAILED, MASTER_EXIT_ARGUMENTS,
-           MASTER_EXIT_CONF);
+           version, MASTER_EXIT_DONE, MASTER_EXIT_FAILED, MASTER_EXIT_ARGUMENTS, MASTER_EXIT_CONF);
 }

@@ -61,8 +61,8 @@ static int open_shared(struct assets *assets, const struct conf *conf)
         return fail("memory for the rings (workers, ring_size)", r);
     if (listener_open_all(&assets->listeners, conf, conf->workers) < 0)
         return MASTER_EXIT_FAILED;
-    if (live_folder_open(&assets->live, conf->live_location, conf->live_size_max,
-                         assets->privs.uid, assets->privs.gid) < 0)
+    if (live_folder_open(&assets->live, conf->live_location, conf->live_size_max, assets->privs.uid,
+                         assets->privs.gid) < 0)
         return MASTER_EXIT_FAILED;
     return MASTER_EXIT_DONE;
 }
@@ -90,8 +90,8 @@ static int open_spawn(struct assets *assets, const struct conf *conf,
     return MASTER_EXIT_DONE;
 }
 
-int assets_open(struct assets *ret_assets, const struct conf *conf,
-                const struct spawn_role *roles, const struct title *title)
+int assets_open(struct assets *ret_assets, const struct conf *conf, const struct spawn_role *roles,
+                const struct title *title)
 {
     *ret_assets = (struct assets){.signal_fd = -1, .notify = {.fd = -1}, .live = {.fd = -1}};
     int code = open_process(ret_assets, conf);

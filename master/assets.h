@@ -29,8 +29,8 @@ struct assets {
 /* Opens all that `conf` asks for; conf, roles and title are borrowed. MASTER_EXIT_DONE,
  * or another exit code of master.h after an error line; assets_close() in either
  * case. */
-int assets_open(struct assets *ret_assets, const struct conf *conf,
-                const struct spawn_role *roles, const struct title *title);
+int assets_open(struct assets *ret_assets, const struct conf *conf, const struct spawn_role *roles,
+                const struct title *title);
 /* Idempotent. */
 void assets_close(struct assets *assets);
 

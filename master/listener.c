@@ -17,15 +17,15 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 4096,    /* the kernel cuts it to net.core.somaxconn */
-    PORT_TRIES = 16,   /* port 0: to find one that is free for all addresses */
-    PLACE_SIZE = 128   /* an address and port as text */
+    BACKLOG = 4096,  /* the kernel cuts it to net.core.somaxconn */
+    PORT_TRIES = 16, /* port 0: to find one that is free for all addresses */
+    PLACE_SIZE = 128 /* an address and port as text */
 };
 
 struct opening {
     struct listener_set *set;
     const struct conf_listener *conf;
-    uint16_t port; /* the one in the file, or what the kernel picked for port 0 */
+    uint16_t port;  /* the one in the file, or what the kernel picked for port 0 */
     unsigned first; /* this listener's addresses begin here in the set */
 };
 
@@ -312,13 +312,11 @@ static void log_local_only(void)
     log_notice("Create a configuration file which defines a listener to allow remote access.");
 }
 
-int listener_open_all(struct listener_set *ret_set, const struct conf *conf,
-                      unsigned worker_count)
+int listener_open_all(struct listener_set *ret_set, const struct conf *conf, unsigned worker_count)
 {
     *ret_set = (struct listener_set){.worker_count = worker_count};
     int result = 0;
-    list_for_each(node, &conf->listeners)
-    {
+    list_for_each(node, &conf->listeners) {
         const struct conf_listener *listener = list_owner(node, struct conf_listener, node);
         if (listener->local_only)
             log_local_only();

@@ -27,8 +27,7 @@ struct listener_set {
 /* Binds all listeners of `conf`, which must live as long as the set. Logs what it
  * opens, and each failure with address, port and cause. 0, or -errno when any
  * listener could not be opened (nothing stays open then). */
-int listener_open_all(struct listener_set *ret_set, const struct conf *conf,
-                      unsigned worker_count);
+int listener_open_all(struct listener_set *ret_set, const struct conf *conf, unsigned worker_count);
 void listener_close_all(struct listener_set *set);
 
 /* The sockets of one worker into `ret_listeners`, which has room for

@@ -123,8 +123,8 @@ int live_folder_open(struct live_folder *ret_folder, const char *location, uint6
     if (r == 0 && geteuid() == 0 && fchown(ret_folder->fd, uid, gid) < 0)
         r = -errno;
     if (r < 0) {
-        log_error("Cannot make a folder for the live store under %s (live_location): %s.",
-                  location, strerror(-r));
+        log_error("Cannot make a folder for the live store under %s (live_location): %s.", location,
+                  strerror(-r));
         live_folder_close(ret_folder);
         return r;
     }

@@ -12,8 +12,8 @@
 #include <sys/types.h>
 
 struct live_folder {
-    char *path; /* NULL: none */
-    int fd;     /* holds the lock */
+    char *path;        /* NULL: none */
+    int fd;            /* holds the lock */
     uint64_t size_max; /* for the live store's map: what was asked for, or what there is */
 };
 

@@ -74,7 +74,10 @@ int log_output_use(struct log_output *output, const struct conf *conf)
     replace(&output->file_path, conf->log_file);
     if (output->targets & CONF_LOG_SYSLOG)
         syslog_link_open(&output->syslog, conf->log_facility);
-    return log_output_reopen(output);
+    int r = log_output_reopen(output);
+    if (r < 0)
+        output->targets |= CONF_LOG_STDERR;
+    return r;
 }
 
 int log_output_reopen(struct log_output *output)

@@ -23,7 +23,7 @@ void log_output_free(struct log_output *output);
 
 /* Writes to the targets of `conf` from now on; copies what it needs. Used again
  * after a reload, and then opens a file that was moved away anew. 0, or -errno of
- * a log file that can't be opened; the other targets work. */
+ * a log file that can't be opened: stderr then takes its place. */
 int log_output_use(struct log_output *output, const struct conf *conf);
 /* Opens the file anew, after logrotate moved it. 0 or -errno. */
 int log_output_reopen(struct log_output *output);

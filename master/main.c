@@ -34,17 +34,17 @@ static void log_warnings(const struct list_node *problems)
 }
 
 /* From here on lines go where the configuration says. */
-static bool open_log(struct log_output *output, struct conf *conf, bool quiet)
+static void open_log(struct log_output *output, struct conf *conf, bool quiet)
 {
     if (quiet)
         conf->tunable.log_mask = 0;
     int r = log_output_use(output, conf);
     if (r < 0)
-        log_error("Cannot open log file %s: %s.", conf->log_file, strerror(-r));
+        log_error("Cannot open log file %s: %s. Logging to stderr instead.", conf->log_file,
+                  strerror(-r));
     log_set_mask(conf->tunable.log_mask);
     if (conf->log_dest & CONF_LOG_TOPIC)
         log_warning("log_dest topic has no effect in this version.");
-    return r == 0;
 }
 
 static int run_broker(struct conf *conf, const struct arguments *arguments,
@@ -54,21 +54,17 @@ static int run_broker(struct conf *conf, const struct arguments *arguments,
     if (output == NULL)
         return MASTER_EXIT_FAILED;
     log_set_sink(log_output_sink, output);
-    int code = MASTER_EXIT_FAILED;
-    if (open_log(output, conf, arguments->quiet)) {
-        const struct master_setup setup = {
-            .arguments = &arguments->conf,
-            .quiet = arguments->quiet,
-            .version = COURTIER_VERSION,
-            .roles = roles,
-            .title = title,
-            .output = output,
-        };
-        log_warnings(problems);
-        code = master_run(conf, &setup);
-    } else {
-        conf_free(conf);
-    }
+    open_log(output, conf, arguments->quiet);
+    log_warnings(problems);
+    const struct master_setup setup = {
+        .arguments = &arguments->conf,
+        .quiet = arguments->quiet,
+        .version = COURTIER_VERSION,
+        .roles = roles,
+        .title = title,
+        .output = output,
+    };
+    int code = master_run(conf, &setup);
     log_output_free(output);
     return code;
 }

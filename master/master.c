@@ -41,10 +41,10 @@ enum {
     STOP_STORE_MIN_MS = 800, /* the store's time after the last worker */
     HURRY_MAX_MS = 700,      /* the same two after a second SIGTERM */
     HURRY_STORE_MS = 200,
-    START_POLL_MS = 10,      /* until all heartbeats are seen */
-    RETRY_MS = 100,          /* for a word to a child whose socket is full */
-    START_DEATHS_MAX = 5,    /* of one child, before the broker has ever served */
-    LINES_PER_TURN = 256     /* of one child's log, before others get their turn */
+    START_POLL_MS = 10,   /* until all heartbeats are seen */
+    RETRY_MS = 100,       /* for a word to a child whose socket is full */
+    START_DEATHS_MAX = 5, /* of one child, before the broker has ever served */
+    LINES_PER_TURN = 256  /* of one child's log, before others get their turn */
 };
 
 struct master {
@@ -118,8 +118,7 @@ static bool is_waiting_to_say(const struct child *child)
 
 static void log_problems(const struct list_node *problems)
 {
-    list_for_each(node, problems)
-    {
+    list_for_each(node, problems) {
         const struct conf_problem *problem = list_owner(node, struct conf_problem, node);
         if (problem->is_error)
             log_error("%s", problem->text);
@@ -134,7 +133,8 @@ static void use_fresh(struct master *master, struct conf *fresh)
         fresh->tunable.log_mask = 0;
     int r = log_output_use(master->setup->output, fresh);
     if (r < 0)
-        log_error("Cannot open log file %s: %s.", fresh->log_file, strerror(-r));
+        log_error("Cannot open log file %s: %s. Logging to stderr instead.", fresh->log_file,
+                  strerror(-r));
     reload_apply(master->conf, fresh);
     log_set_mask(fresh->tunable.log_mask);
     for (unsigned i = 0; i < master->child_count; i++)
@@ -227,7 +227,8 @@ static void stop_store(struct master *master, uint64_t now_ms)
 /* Starts a process in each empty slot of the range whose time has come. */
 static void fill_slots(struct master *master, unsigned first, unsigned end, uint64_t now_ms)
 {
-    struct stats stats = stats_of(&master->assets.region, region_master_slot(&master->assets.region));
+    struct stats stats =
+        stats_of(&master->assets.region, region_master_slot(&master->assets.region));
     for (unsigned i = first; i < end; i++) {
         struct child *child = &master->children[i];
         if (child->pid != 0 || now_ms < child->restart_at_ms)
@@ -387,7 +388,8 @@ static void wait_for_events(struct master *master)
 
 static void run(struct master *master)
 {
-    struct stats stats = stats_of(&master->assets.region, region_master_slot(&master->assets.region));
+    struct stats stats =
+        stats_of(&master->assets.region, region_master_slot(&master->assets.region));
     while (master->state != STATE_DONE) {
         step(master, clock_now_ms());
         for (unsigned i = 0; i < master->child_count; i++)

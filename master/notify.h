@@ -12,7 +12,7 @@
 #include <sys/un.h>
 
 struct notify {
-    int fd; /* -1: nobody listens */
+    int fd;               /* -1: nobody listens */
     uint64_t watchdog_ms; /* how often it wants to hear from us; 0: never */
     socklen_t address_size;
     struct sockaddr_un address;

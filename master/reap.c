@@ -7,13 +7,15 @@
 #include "shm/stats.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-    GOOD_LIFE_MS = 60000,
+    GOOD_LIFE_MS = 60000, /* makes good for all deaths before */
+    SHORT_LIFE_MS = 100,
     LAST_LINES_MAX = 1000
 };
 
@@ -47,8 +49,7 @@ static void describe_end(int status, char *text, size_t size)
         snprintf(text, size, "exit code %d", WEXITSTATUS(status));
 }
 
-static void log_end(const struct spawn *spawn, const struct child *child, int status,
-                    bool expected)
+static void log_end(const struct spawn *spawn, const struct child *child, int status, bool expected)
 {
     char cause[64];
     char words[LAYOUT_WORDS_MAX];
@@ -69,6 +70,24 @@ static uint64_t backoff_ms(unsigned deaths)
     return steps[deaths < last ? deaths : last];
 }
 
+/* A SIGKILL from outside (an operator, the kernel out of memory) says nothing about
+ * the child, unless it comes again and again as soon as there is one. */
+static bool is_to_blame(const struct child *child, int status, uint64_t life_ms)
+{
+    bool from_outside = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !child->is_killed;
+    return !from_outside || life_ms < SHORT_LIFE_MS;
+}
+
+/* How long the slot stays empty. */
+static uint64_t judge(struct child *child, int status, uint64_t life_ms)
+{
+    if (!is_to_blame(child, status, life_ms))
+        return 0;
+    if (life_ms >= GOOD_LIFE_MS)
+        child->deaths = 0;
+    return backoff_ms(child->deaths++);
+}
+
 void reap_bury(const struct spawn *spawn, struct child *child, int status, bool expected,
                log_sink_fn sink, void *context)
 {
@@ -81,7 +100,5 @@ void reap_bury(const struct spawn *spawn, struct child *child, int status, bool 
     child->control_fd = -1;
     child->log_fd = -1;
     child->pid = 0;
-    if (now_ms - child->started_ms >= GOOD_LIFE_MS)
-        child->deaths = 0;
-    child->restart_at_ms = now_ms + backoff_ms(child->deaths++);
+    child->restart_at_ms = now_ms + judge(child, status, now_ms - child->started_ms);
 }

@@ -14,8 +14,10 @@ struct field {
     size_t size;
 };
 
-#define FIELD_OF(type, member, option) \
-    {option, offsetof(type, member), sizeof(((type *)0)->member)}
+#define FIELD_OF(type, member, option)                                                             \
+    {                                                                                              \
+        option, offsetof(type, member), sizeof(((type *)0)->member)                                \
+    }
 #define TUNABLE(member, option) FIELD_OF(struct conf_tunable, member, option)
 #define FIXED(member, option) FIELD_OF(struct conf, member, option)
 
@@ -48,10 +50,8 @@ static const struct field tunables[] = {
 };
 
 static const struct field fixed[] = {
-    FIXED(workers, "workers"),
-    FIXED(event_loop, "event_loop"),
-    FIXED(cpu_affinity, "cpu_affinity"),
-    FIXED(live_size_max, "live_size_max"),
+    FIXED(workers, "workers"),           FIXED(event_loop, "event_loop"),
+    FIXED(cpu_affinity, "cpu_affinity"), FIXED(live_size_max, "live_size_max"),
     FIXED(ring_size, "ring_size"),
 };
 
@@ -82,8 +82,7 @@ static int64_t read_field(const void *object, const struct field *field)
 
 static void log_restart_needed(const char *option)
 {
-    log_warning("Reload: %s has changed, which takes effect when the broker is restarted.",
-                option);
+    log_warning("Reload: %s has changed, which takes effect when the broker is restarted.", option);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -103,8 +102,7 @@ static bool same_listeners(const struct conf *a, const struct conf *b)
     if (a->listener_count != b->listener_count)
         return false;
     struct list_node *right = list_first(&b->listeners);
-    list_for_each(left, &a->listeners)
-    {
+    list_for_each(left, &a->listeners) {
         if (!same_listener(list_owner(left, struct conf_listener, node),
                            list_owner(right, struct conf_listener, node)))
             return false;

@@ -30,15 +30,15 @@ struct spawn_role {
 struct child {
     enum role role;
     unsigned slot;
-    char name[24];          /* "worker 0", for people */
-    pid_t pid;              /* 0: none runs */
-    int control_fd;         /* -1: none runs */
-    int log_fd;             /* its lines; -1: none runs */
-    bool had_process;       /* the next one is a successor */
-    bool conf_wanted;       /* to be sent as soon as there is room */
+    char name[24];    /* "worker 0", for people */
+    pid_t pid;        /* 0: none runs */
+    int control_fd;   /* -1: none runs */
+    int log_fd;       /* its lines; -1: none runs */
+    bool had_process; /* the next one is a successor */
+    bool conf_wanted; /* to be sent as soon as there is room */
     bool stop_wanted;
     bool dump_wanted;
-    bool is_killed;         /* SIGKILL was sent */
+    bool is_killed; /* SIGKILL was sent */
     uint64_t started_ms;
     uint64_t restart_at_ms; /* without a process: when to start one */
     unsigned deaths;        /* in a row, without a minute of life between */

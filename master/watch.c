@@ -7,17 +7,12 @@
 #include <inttypes.h>
 #include <signal.h>
 
-enum {
-    PING_INTERVAL_MS = 5000,
-    ANSWER_MAX_MS = 10000,
-    WORKER_START_MAX_MS = 60000
-};
+enum { PING_INTERVAL_MS = 5000, ANSWER_MAX_MS = 10000, WORKER_START_MAX_MS = 60000 };
 
 /* A manager's watchdog ends us all; our own, for one child, must be done before
  * it. So a hanging child is killed after half of that time, and the feeding, four
  * times in it, can leave out one. */
-void watch_init(struct watch *ret_watch, const struct region *region,
-                const struct notify *notify)
+void watch_init(struct watch *ret_watch, const struct region *region, const struct notify *notify)
 {
     *ret_watch = (struct watch){
         .region = region,
@@ -69,9 +64,8 @@ static void ping_child(const struct watch *watch, struct child *child, uint64_t 
     if (!watch_is_ready(watch, child) || child->unanswered_ms != 0)
         return;
     struct control_message message = {.kind = CONTROL_PING};
-    child->ping = child->ping <= HEARTBEAT_READY || child->ping == UINT32_MAX
-                      ? HEARTBEAT_READY + 1
-                      : child->ping + 1;
+    child->ping = child->ping <= HEARTBEAT_READY || child->ping == UINT32_MAX ? HEARTBEAT_READY + 1
+                                                                              : child->ping + 1;
     message.body.ping = child->ping;
     child->unanswered_ms = now_ms;
     /* An error means a full socket, so it hangs, or a dead process, which is

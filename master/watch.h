@@ -17,14 +17,13 @@ struct watch {
     const struct region *region;
     const struct notify *notify;
     uint64_t ping_interval_ms;
-    uint64_t answer_max_ms; /* a ping is to be answered within */
+    uint64_t answer_max_ms;    /* a ping is to be answered within */
     uint64_t feed_interval_ms; /* 0: nobody wants to be fed */
     uint64_t ping_at_ms;
     uint64_t feed_at_ms;
 };
 
-void watch_init(struct watch *ret_watch, const struct region *region,
-                const struct notify *notify);
+void watch_init(struct watch *ret_watch, const struct region *region, const struct notify *notify);
 /* Reads answers, kills who hangs, pings and feeds what is due. Returns when to be
  * called again. */
 uint64_t watch_run(struct watch *watch, struct child *children, unsigned count, uint64_t now_ms);

@@ -31,10 +31,7 @@
  * what we had not finished; records are absolute, reading one twice does no harm.
  */
 
-enum {
-    REAP_INTERVAL_MS = 5000,
-    LOG_BURST = 5
-};
+enum { REAP_INTERVAL_MS = 5000, LOG_BURST = 5 };
 
 struct store {
     const struct inherit *inherit;
@@ -57,8 +54,8 @@ struct store {
 
 static void on_refused(const struct store_op *op, int error, void *context)
 {
-    static const char *const names[] = {"worker's reset", "subscription",  "shared subscription",
-                                        "retained message", "will", "will's removal"};
+    static const char *const names[] = {"worker's reset",   "subscription", "shared subscription",
+                                        "retained message", "will",         "will's removal"};
     struct store *store = context;
     unsigned suppressed;
     stats_add(store->stats, STAT_live_refused, 1);
@@ -112,8 +109,8 @@ static bool may_keep_serials(const struct store *store)
 
 static void finish_batch(struct store *store)
 {
-    bool is_kept = store_live_apply(&store->live, store->ops, store->op_count,
-                                    may_keep_serials(store));
+    bool is_kept =
+        store_live_apply(&store->live, store->ops, store->op_count, may_keep_serials(store));
     for (unsigned i = 0; i < store->op_count; i++)
         finish_op(store, &store->ops[i], is_kept);
     store->op_count = 0;

@@ -42,12 +42,11 @@ static int apply_group(struct store_live *store, struct store_op *op)
 }
 
 /* Is there room for this topic under max_retained_messages? */
-static int admit_retained(struct store_live *store, struct bytes topic,
-                          const struct change *change)
+static int admit_retained(struct store_live *store, struct bytes topic, const struct change *change)
 {
     struct retained old;
-    uint64_t count = stats_get(store->stats, STAT_retained_messages) +
-                     (uint64_t)change->retained.messages;
+    uint64_t count =
+        stats_get(store->stats, STAT_retained_messages) + (uint64_t)change->retained.messages;
     if (count < store->retained_max)
         return 0;
     int r = retain_get(store->live, topic, &old);
@@ -180,8 +179,7 @@ static int end(struct store_live *store, int r)
 }
 
 /* One transaction for all. 0 or -errno, and then nothing has happened. */
-static int commit(struct store_live *store, struct store_op *ops, unsigned count,
-                  bool keep_serials)
+static int commit(struct store_live *store, struct store_op *ops, unsigned count, bool keep_serials)
 {
     struct change change = {.next_expiry_ms = store->next_expiry_ms};
     int r = 0;
@@ -197,8 +195,7 @@ static int commit(struct store_live *store, struct store_op *ops, unsigned count
 }
 
 /* After the commit [DESIGN 4, order 2]: who reads the new number finds the data. */
-static void raise_generations(struct store_live *store, const struct store_op *ops,
-                              unsigned count)
+static void raise_generations(struct store_live *store, const struct store_op *ops, unsigned count)
 {
     generation_raise_live(store->region);
     for (unsigned i = 0; i < count; i++) {

@@ -1,8 +1,7 @@
 #include "master/store/store_op.h"
 
 static enum store_op_progress decode_message(struct record_assembly *assembly, size_t memory_max,
-                                             const struct ring_record *record,
-                                             struct store_op *op)
+                                             const struct ring_record *record, struct store_op *op)
 {
     struct record_message *message = &op->as.message;
     switch (record_get_message(assembly, record, memory_max, message)) {

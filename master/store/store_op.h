@@ -42,7 +42,7 @@ enum store_op_progress {
     STORE_OP_BROKEN, /* does not hold together: a bug of ours, or worse */
     STORE_OP_NONE,   /* nothing to do yet: part of a message */
     STORE_OP_TAKEN,
-    STORE_OP_LAST    /* taken; no other record of this worker before it is done */
+    STORE_OP_LAST /* taken; no other record of this worker before it is done */
 };
 
 /* Takes one record of `worker` apart; `assembly` is the worker's own, and puts

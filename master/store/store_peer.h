@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum {
-    STORE_BATCH_MAX = 256,                       /* records per commit */
+    STORE_BATCH_MAX = 256,                        /* records per commit */
     STORE_PEER_REFUSALS_MAX = 2 * STORE_BATCH_MAX /* room for a batch at half */
 };
 
@@ -27,11 +27,11 @@ struct store_peer {
     struct record_assembly assembly;
     struct store_will handing;
     /* Serials; the first four follow each other. */
-    uint64_t applied;   /* its record is committed, or refused */
-    uint64_t awaiting;  /* ... and that was before the running pass began */
-    uint64_t due;       /* ... and the pass is complete: to be confirmed */
-    uint64_t confirmed; /* told */
-    uint64_t kept;      /* its number is committed with the data: a successor knows it */
+    uint64_t applied;    /* its record is committed, or refused */
+    uint64_t awaiting;   /* ... and that was before the running pass began */
+    uint64_t due;        /* ... and the pass is complete: to be confirmed */
+    uint64_t confirmed;  /* told */
+    uint64_t kept;       /* its number is committed with the data: a successor knows it */
     bool is_reset;       /* its RESET was taken, and its ring not yet released */
     uint32_t unreleased; /* bytes taken from its ring, not given back */
     unsigned refusal_count;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-    FLAG_RETAIN = 4,  /* above two bits of QoS */
+    FLAG_RETAIN = 4, /* above two bits of QoS */
     FIXED_SIZE = 8 + 8 + 4 + 4 + 1 + 2 + 2 + 4
 };
 

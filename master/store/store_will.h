@@ -26,8 +26,8 @@ bool store_will_decode(struct bytes blob, struct record_message *ret_will);
 /* One worker's handing over; all zero: none. */
 struct store_will {
     bool active;
-    struct hash128 next;  /* key of the first will that was not begun */
-    uint8_t *copy;        /* blob of the one being sent: it may take several turns */
+    struct hash128 next; /* key of the first will that was not begun */
+    uint8_t *copy;       /* blob of the one being sent: it may take several turns */
     size_t copy_size;
     struct record_sender sender;
 };

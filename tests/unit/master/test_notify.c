@@ -21,8 +21,8 @@ static struct manager open_manager(bool abstract)
 {
     struct manager manager;
     struct sockaddr_un where = {.sun_family = AF_UNIX};
-    snprintf(manager.name, sizeof manager.name, "%s-%ld", abstract ? "@courtier-test" : "/tmp/notify",
-             (long)getpid());
+    snprintf(manager.name, sizeof manager.name, "%s-%ld",
+             abstract ? "@courtier-test" : "/tmp/notify", (long)getpid());
     size_t size = strlen(manager.name);
     memcpy(where.sun_path, manager.name, size);
     if (abstract)
