@@ -41,10 +41,14 @@ static int apply_group(struct store_live *store, struct store_op *op)
                           group->offline, &op->changed);
 }
 
-/* Is there room for this topic under max_retained_messages? */
+/* Is there room for this topic under max_retained_messages? $SYS always fits: its
+ * topics are the broker's own, and few. */
 static int admit_retained(struct store_live *store, struct bytes topic, const struct change *change)
 {
+    static const char sys[] = "$SYS/";
     struct retained old;
+    if (topic.size > strlen(sys) && memcmp(topic.data, sys, strlen(sys)) == 0)
+        return 0;
     uint64_t count =
         stats_get(store->stats, STAT_retained_messages) + (uint64_t)change->retained.messages;
     if (count < store->retained_max)

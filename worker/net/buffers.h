@@ -20,22 +20,21 @@ struct buffers {
     struct io_uring *ring;
     struct io_uring_buf_ring *shared; /* NULL: not open */
     uint8_t *memory;
-    uint16_t *spare;     /* stack of the ids that rest */
+    uint16_t *spare; /* stack of the ids that rest */
     unsigned spare_count;
-    unsigned count;      /* of all, a power of two */
-    unsigned size;       /* of one */
-    unsigned lent;       /* in the kernel's ring, or filled and not given back */
-    unsigned lent_max;   /* how many are to be lent */
-    unsigned used;       /* given back in this turn */
-    unsigned used_max;   /* in one turn of the current period */
-    unsigned turns;      /* of the current period */
+    unsigned count;    /* of all, a power of two */
+    unsigned size;     /* of one */
+    unsigned lent;     /* in the kernel's ring, or filled and not given back */
+    unsigned lent_max; /* how many are to be lent */
+    unsigned used;     /* given back in this turn */
+    unsigned used_max; /* in one turn of the current period */
+    unsigned turns;    /* of the current period */
 };
 
 enum { BUFFERS_GROUP = 1 };
 
 /* 0 or -errno: the kernel has no buffer rings, or no memory. */
-int buffers_open(struct buffers *ret_buffers, struct io_uring *ring, unsigned count,
-                 unsigned size);
+int buffers_open(struct buffers *ret_buffers, struct io_uring *ring, unsigned count, unsigned size);
 /* Before the ring's end. */
 void buffers_close(struct buffers *buffers);
 /* The first `size` bytes of a buffer that a completion has named. */

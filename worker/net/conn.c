@@ -255,15 +255,15 @@ void conn_context_init(struct conn_context *context, struct loop *loop, struct o
 
 void conn_context_done(struct conn_context *context)
 {
-    list_for_each(node, &context->all)
-    {
+    list_for_each(node, &context->all) {
         struct conn *conn = list_owner(node, struct conn, all_node);
         unlink_conn(conn);
         list_remove(&conn->resume_node);
         stream_drop(&conn->stream);
         free(conn);
     }
-    list_for_each(detached, &context->resume) free(list_owner(detached, struct conn, resume_node));
+    list_for_each(detached, &context->resume)
+        free(list_owner(detached, struct conn, resume_node));
     wheel_stop(loop_wheel(context->loop), &context->resume_timer);
 }
 

@@ -32,16 +32,17 @@ struct conn_events {
     void (*on_drained)(struct conn *conn);
     /* The connection is over, whoever ended it; called once, before it is freed,
      * never from inside conn_close(): in this turn or the next one. Last bytes may
-     * still be on their way. `reason` is what the end means (zero: the peer closed or DISCONNECTed). */
+     * still be on their way. `reason` is what the end means (zero: the peer closed or
+     * DISCONNECTed). */
     void (*on_end)(struct conn *conn, enum mqtt_reason reason);
 };
 
 enum conn_state {
-    CONN_FRESH,    /* no CONNECT yet: receives piece by piece */
-    CONN_WAITING,  /* CONNECT taken; an answer from elsewhere is awaited, nothing is read */
-    CONN_OPEN,     /* CONNACK sent */
-    CONN_CLOSING,  /* last bytes are being sent, input is ignored */
-    CONN_CLOSED    /* waits for the last completion */
+    CONN_FRESH,   /* no CONNECT yet: receives piece by piece */
+    CONN_WAITING, /* CONNECT taken; an answer from elsewhere is awaited, nothing is read */
+    CONN_OPEN,    /* CONNACK sent */
+    CONN_CLOSING, /* last bytes are being sent, input is ignored */
+    CONN_CLOSED   /* waits for the last completion */
 };
 
 /* What all connections of a worker share. */
@@ -51,11 +52,11 @@ struct conn_context {
     const struct conn_events *events;
     const struct conf_tunable *tunable;
     struct stats stats;
-    struct list_node flush;  /* conns that have output in this turn */
-    struct list_node resume; /* conns that have something to do in conn_resume_all() */
+    struct list_node flush;          /* conns that have output in this turn */
+    struct list_node resume;         /* conns that have something to do in conn_resume_all() */
     struct wheel_timer resume_timer; /* runs while it is not empty: the loop must not sleep */
-    struct list_node all;    /* every conn */
-    void *owner;             /* the worker, for the events */
+    struct list_node all;            /* every conn */
+    void *owner;                     /* the worker, for the events */
     uint32_t count;
 };
 
@@ -65,28 +66,28 @@ struct conn {
     struct list_node flush_node;
     struct list_node all_node;
     struct list_node resume_node;
-    struct wheel_timer timer;    /* connect timeout, keep-alive, end of closing */
-    struct session *session;     /* NULL before CONNECT and after the end */
-    uint8_t *partial;            /* received and not yet taken apart; NULL when none */
-    uint32_t partial_taken;      /* of it, bytes that are done with */
+    struct wheel_timer timer; /* connect timeout, keep-alive, end of closing */
+    struct session *session;  /* NULL before CONNECT and after the end */
+    uint8_t *partial;         /* received and not yet taken apart; NULL when none */
+    uint32_t partial_taken;   /* of it, bytes that are done with */
     uint32_t partial_size;
     uint32_t partial_capacity;
-    uint32_t packet_size_max;    /* the client's Maximum Packet Size; 0: none */
-    uint32_t last_receive_ms;    /* low bits of when the last whole packet came */
-    uint16_t keep_alive_s;       /* in force; 0: off */
+    uint32_t packet_size_max; /* the client's Maximum Packet Size; 0: none */
+    uint32_t last_receive_ms; /* low bits of when the last whole packet came */
+    uint16_t keep_alive_s;    /* in force; 0: off */
     uint16_t listener_index;
-    uint16_t holds;              /* reasons to pause reading, counted */
-    uint8_t state;               /* enum conn_state */
-    uint8_t version;             /* enum mqtt_version; 0 before CONNECT */
-    uint8_t end_reason;          /* enum mqtt_reason */
-    bool is_busy : 1;            /* its packets are being taken apart */
+    uint16_t holds;     /* reasons to pause reading, counted */
+    uint8_t state;      /* enum conn_state */
+    uint8_t version;    /* enum mqtt_version; 0 before CONNECT */
+    uint8_t end_reason; /* enum mqtt_reason */
+    bool is_busy : 1;   /* its packets are being taken apart */
     bool is_receiving : 1;
-    bool has_ended : 1;          /* the peer sends no more */
+    bool has_ended : 1; /* the peer sends no more */
     bool end_told : 1;
-    bool is_detached : 1;        /* handed off: only memory is left */
+    bool is_detached : 1; /* handed off: only memory is left */
     bool over_low_water : 1;
     bool wants_problem_info : 1;
-    struct peer peer;            /* for logs: peer_text() */
+    struct peer peer; /* for logs: peer_text() */
 };
 
 /* `tunable` is borrowed and may change between turns (a reload). `owner` is left

@@ -46,8 +46,7 @@ static bool grow(struct conn *conn, size_t size)
         capacity = PARTIAL_SIZE_MIN;
     if (capacity < size)
         capacity = size;
-    if (capacity > UINT32_MAX)
-        return false;
+    check(capacity <= INT32_MAX); /* a packet, and one turn's buffers */
     uint8_t *memory = realloc(conn->partial, capacity);
     if (memory == NULL)
         return false;

@@ -69,10 +69,10 @@ static void take_arrivals(struct handoff *h)
     for (unsigned i = 0; i < ARRIVALS_PER_TURN; i++) {
         int fd = -1;
         ssize_t size = fdpass_receive(h->watch.fd, h->memory, sizeof(h->memory), &fd);
-        if (size == 0 || size == -EAGAIN)
-            return;
         if (size > 0)
             arrive(h, fd, (size_t)size);
+        else if (size != -EMSGSIZE)
+            return; /* no more; or a fault that asking again would not mend */
     }
     wheel_start(loop_wheel(h->loop), &h->arrival_timer, loop_now_ms(h->loop));
 }
@@ -123,8 +123,7 @@ static void on_retry(struct wheel_timer *timer, void *loop_context)
     uint64_t full = 0;
 
     (void)loop_context;
-    list_for_each(node, &h->waiting)
-    {
+    list_for_each(node, &h->waiting) {
         struct waiting *w = list_owner(node, struct waiting, node);
         struct bytes pending = {.data = w->pending, .size = w->size};
         uint64_t home = 1ULL << w->to;
@@ -209,6 +208,7 @@ void handoff_free(struct handoff *h)
         return;
     wheel_stop(loop_wheel(h->loop), &h->arrival_timer);
     wheel_stop(loop_wheel(h->loop), &h->retry_timer);
-    list_for_each(node, &h->waiting) drop(h, list_owner(node, struct waiting, node));
+    list_for_each(node, &h->waiting)
+        drop(h, list_owner(node, struct waiting, node));
     free(h);
 }

@@ -13,20 +13,17 @@
 
 #include "worker/net/loop.h"
 
-enum {
-    LOOP_FOREVER = -1,
-    LOOP_REASON_MAX = 200
-};
+enum { LOOP_FOREVER = -1, LOOP_REASON_MAX = 200 };
 
 /* Flags of loop_socket.state that both backends know; theirs begin at LOOP_PRIVATE. */
 enum {
     LOOP_QUEUED = 1,
     LOOP_CLOSING = 2,
-    LOOP_ENDED = 4,       /* on_end was told */
+    LOOP_ENDED = 4, /* on_end was told */
     LOOP_SENDING = 8,
-    LOOP_SENT = 16,       /* on_sent(result) is due */
-    LOOP_WANT_ALL = 32,   /* receive until stopped */
-    LOOP_WANT_ONCE = 64,  /* receive one piece */
+    LOOP_SENT = 16,      /* on_sent(result) is due */
+    LOOP_WANT_ALL = 32,  /* receive until stopped */
+    LOOP_WANT_ONCE = 64, /* receive one piece */
     LOOP_WANTED = LOOP_WANT_ALL | LOOP_WANT_ONCE,
     LOOP_PRIVATE = 128
 };

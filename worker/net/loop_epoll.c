@@ -132,9 +132,10 @@ static void epoll_send(struct loop_socket *s, struct iovec *iov, unsigned count)
     ssize_t result = sendmsg(s->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 
     if (result < 0 && errno == EAGAIN) {
-        s->state |= BLOCKED;
-        if (watch_socket(s, true))
+        if (watch_socket(s, true)) {
+            s->state |= BLOCKED;
             return;
+        }
         errno = ENOMEM;
     }
     s->state |= LOOP_SENT;

@@ -66,8 +66,7 @@ void loop_uring_tag(struct io_uring_sqe *sqe, const void *owner, enum loop_uring
 bool loop_uring_cancel(struct loop_uring *u, const void *owner, enum loop_uring_tag tag);
 /* As loop_uring_next_sqe(), with memory that stays as it is until the entry is
  * submitted, 16-byte aligned. */
-struct io_uring_sqe *loop_uring_next_sqe_with(struct loop_uring *u, size_t size,
-                                              void **ret_memory);
+struct io_uring_sqe *loop_uring_next_sqe_with(struct loop_uring *u, size_t size, void **ret_memory);
 /* Is this error one after which an operation is just started again? */
 bool loop_uring_is_passing(int result);
 

@@ -53,21 +53,45 @@ struct stream {
 void stream_open_plain(struct stream *stream, struct loop *loop, struct output_pool *pool, int fd,
                        const struct stream_events *events);
 
-static inline void stream_receive(struct stream *s) { s->ops->receive(s); }
-static inline void stream_receive_once(struct stream *s) { s->ops->receive_once(s); }
-static inline void stream_receive_stop(struct stream *s) { s->ops->receive_stop(s); }
+static inline void stream_receive(struct stream *s)
+{
+    s->ops->receive(s);
+}
+static inline void stream_receive_once(struct stream *s)
+{
+    s->ops->receive_once(s);
+}
+static inline void stream_receive_stop(struct stream *s)
+{
+    s->ops->receive_stop(s);
+}
 /* Starts a send of up to LOOP_IOV_MAX pieces unless one is under way; goes on by
  * itself until the output is empty. */
-static inline void stream_flush(struct stream *s) { s->ops->flush(s); }
+static inline void stream_flush(struct stream *s)
+{
+    s->ops->flush(s);
+}
 /* Tells the peer that no more comes; the output is empty. Receiving goes on. */
-static inline void stream_finish(struct stream *s) { s->ops->finish(s); }
+static inline void stream_finish(struct stream *s)
+{
+    s->ops->finish(s);
+}
 /* Drops the output, ends the stream. To send last bytes first, the owner flushes
  * and closes from on_drained. */
-static inline void stream_close(struct stream *s) { s->ops->close(s); }
+static inline void stream_close(struct stream *s)
+{
+    s->ops->close(s);
+}
 /* For the end of the process: the owner may free it at once, without on_closed.
  * No turn of the loop may follow. */
-static inline void stream_drop(struct stream *s) { s->ops->drop(s); }
+static inline void stream_drop(struct stream *s)
+{
+    s->ops->drop(s);
+}
 /* Gives the descriptor away; nothing may be in flight, the output is empty. */
-static inline int stream_release(struct stream *s) { return s->ops->release(s); }
+static inline int stream_release(struct stream *s)
+{
+    return s->ops->release(s);
+}
 
 #endif

@@ -46,6 +46,15 @@ static void log_subscribe(const struct session *session, const struct mqtt_filte
                  (int)f->qos, log_text(f->filter).text);
 }
 
+/* The filter was announced before, for somebody else. Still, what was routed before
+ * this subscriber was there may be in the store's ring yet, and it would get such a
+ * message neither live nor as retained: it too has to wait for a pass that begins
+ * now (DESIGN, orders 2 and 3), which the same announcement once more brings. */
+static void ask_for_pass(struct protocol *protocol, const struct subscription *s)
+{
+    announce_filter(&protocol->router->announcer, s->filter);
+}
+
 /* Adds or replaces one subscription [MQTT-3.8.4-3]. */
 static struct granted subscribe(struct protocol *protocol, struct session *session,
                                 const struct mqtt_subscribe *packet, const struct mqtt_filter *f)
@@ -58,6 +67,7 @@ static struct granted subscribe(struct protocol *protocol, struct session *sessi
         return (struct granted){.code = REASON_TOPIC_FILTER_INVALID};
     if (check == TOPIC_OVER_LIMIT)
         return (struct granted){.code = REASON_QUOTA_EXCEEDED};
+    uint64_t serial_before = protocol->router->announcer.serial;
     struct subscription *s = filters_find(filters, session, &share, f->filter);
     bool is_new = s == NULL;
     if (is_new && session->subscription_count >= protocol->tunable->subscriptions_max)
@@ -73,10 +83,13 @@ static struct granted subscribe(struct protocol *protocol, struct session *sessi
     log_subscribe(session, f);
     bool by_handling = f->retain_handling == RETAIN_SEND_ALWAYS ||
                        (f->retain_handling == RETAIN_SEND_IF_NEW && is_new);
+    bool wants_retained = by_handling && s->group == NULL; /* [MQTT-3.3.1-9] */
+    if (wants_retained && s->filter->serial <= serial_before)
+        ask_for_pass(protocol, s);
     return (struct granted){
         .serial = serial_of(protocol, s),
         .code = (uint8_t)f->qos,
-        .wants_retained = by_handling && s->group == NULL, /* [MQTT-3.3.1-9] */
+        .wants_retained = wants_retained,
     };
 }
 
