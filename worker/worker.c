@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     STORE_WAIT_STEP_MS = 5,
@@ -59,6 +60,10 @@ static void on_connection(void *owner, int fd, uint16_t listener_index, const st
                           struct bytes pending)
 {
     struct worker *w = owner;
+    if (w->drain_until_ms != 0) {
+        close(fd);
+        return;
+    }
     struct conn *conn = conn_new(&w->conns, fd, listener_index, peer, pending);
     if (conn != NULL)
         conn_start(conn);
@@ -105,7 +110,6 @@ static void begin_stop(struct worker *w)
     if (w->drain_until_ms != 0)
         return;
     w->drain_until_ms = loop_now_ms(w->loop) + DRAIN_MAX_MS;
-    w->protocol.is_stopping = true;
     accept_stop(w->acceptors);
     list_for_each(node, &w->conns.all)
         conn_close(list_owner(node, struct conn, all_node), REASON_SERVER_SHUTTING_DOWN);
@@ -195,13 +199,13 @@ static void set_up_router(struct worker *w)
         .live_is_resting = true,
         .cache = cache_new(region_key(in->region)),
         .scratch = route_scratch_new(),
-        .message_id_base = in->epoch << 40 | (uint64_t)in->slot << 32,
+        .message_id_base = in->epoch << 46 | (uint64_t)in->slot << 40,
     };
     list_init(&r->holds);
     list_init(&r->replays);
     mesh_open(&r->mesh, in->region, in->slot, in->bell_fds);
-    publishers_init(&r->publishers, w->loop, r->stats, &r->settle, send_ack);
-    settle_init(&r->settle, &r->mesh, &r->publishers);
+    settle_init(&r->settle, &r->mesh, send_ack);
+    publishers_init(&r->publishers, w->loop, r->stats, &r->settle);
     outbound_init(&r->outbound, &r->mesh, r->stats, &r->publishers, r);
     filters_init(&r->filters, in->region, &r->announcer);
     r->filters.on_filter_change = announce_filter;
@@ -279,7 +283,6 @@ static void worker_free(struct worker *w)
     outbound_done(&w->router.outbound);
     filters_done(&w->router.filters);
     publishers_done(&w->router.publishers);
-    settle_done(&w->router.settle);
     cache_free(w->router.cache);
     route_scratch_free(w->router.scratch);
     live_close(w->router.live);
@@ -297,7 +300,6 @@ static bool may_sleep(struct worker *w)
     struct bell *bell = &w->router.mesh.bells[w->router.self];
     if (w->has_work)
         return false;
-    router_rest(&w->router);
     bell_sleep(bell);
     if (!mesh_has_next(&w->router.mesh) && settle_may_sleep(&w->router.settle))
         return true;
@@ -327,6 +329,7 @@ static int take_turn(struct worker *w)
     w->has_work |= outbound_retry(&w->router.outbound);
     mesh_publish(&w->router.mesh);
     conn_flush_all(&w->conns);
+    router_rest(&w->router); /* an old snapshot keeps the store's pages in use */
     return 0;
 }
 

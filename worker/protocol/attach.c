@@ -68,6 +68,7 @@ static void set_up_session(struct protocol *protocol, struct session *s,
     s->version = (uint8_t)c->version;
     s->expiry_s = expiry_of(protocol, c);
     s->window = c->receive_max < window ? c->receive_max : window;
+    s->receive_max = window;
     if (aliases > 0)
         s->alias_out = alias_out_new(aliases);
 }
@@ -86,7 +87,7 @@ static void send_connack(const struct protocol *protocol, struct conn *conn,
 {
     const struct conf_tunable *t = protocol->tunable;
     uint16_t keep_alive_s = keep_alive_of(protocol, c);
-    uint16_t receive_max = receive_max_of(protocol);
+    uint16_t receive_max = conn->session->receive_max;
     struct mqtt_connack connack = {
         .session_present = is_present,
         .reason = REASON_SUCCESS,

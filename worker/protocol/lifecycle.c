@@ -31,8 +31,9 @@ static struct wheel *wheel_of(const struct protocol *protocol)
 void lifecycle_end_session(struct protocol *protocol, struct session *session)
 {
     wheel_stop(wheel_of(protocol), &session->timer);
-    will_publish(protocol, session);
+    /* First, so that a shared group does not pick it for its own will. */
     filters_remove_all(&protocol->router->filters, session);
+    will_publish(protocol, session);
     session_free(session);
 }
 
@@ -58,6 +59,10 @@ void lifecycle_wait_offline(struct protocol *protocol, struct session *session)
         : now + session->expiry_s * 1000ULL;
     if (session->will != NULL && session->will->delay_s == 0)
         will_publish(protocol, session);
+    if (session->is_remnant && session->will == NULL) {
+        lifecycle_end_session(protocol, session);
+        return;
+    }
     uint64_t will_at_ms = session->will == NULL ? 0 : now + session->will->delay_s * 1000ULL;
     start_timer(protocol, session, will_at_ms);
 }

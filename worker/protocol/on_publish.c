@@ -15,9 +15,11 @@ enum { PASSED_ON_STACK = 512 };
 static enum mqtt_reason resolve_alias(struct conn *conn, struct mqtt_publish *p)
 {
     struct session *s = conn->session;
-    uint16_t max = conn->context->tunable->topic_alias_max;
     if (p->topic_alias == 0)
         return REASON_SUCCESS;
+    /* What was announced counts, whatever a reload has made of it since. */
+    uint16_t max = s->alias_in != NULL ? alias_in_max(s->alias_in)
+                                       : conn->context->tunable->topic_alias_max;
     if (p->topic_alias > max)
         return REASON_TOPIC_ALIAS_INVALID; /* [MQTT-3.3.2-9] */
     if (s->alias_in == NULL)
@@ -83,6 +85,18 @@ static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mq
     publishers_acknowledge(s->publisher, &ack, workers);
 }
 
+/* Messages that the client has open, and that it must count too: QoS 2 up to our
+ * PUBCOMP, QoS 1 up to our PUBACK [MQTT-3.3.4-9]. */
+static bool exceeds_receive_max(const struct conn *conn, const struct mqtt_publish *p)
+{
+    const struct session *s = conn->session;
+    if (conn->version != MQTT_V5 || p->message.qos == QOS_AT_MOST_ONCE)
+        return false;
+    if (p->message.qos == QOS_EXACTLY_ONCE && session_is_receiving(s, p->packet_id))
+        return false;
+    return s->receiving_count + s->publisher->unsettled.puback_count >= s->receive_max;
+}
+
 /* QoS 2 is routed when the PUBLISH comes and its id kept until PUBREL, so that a
  * repeat is answered but not routed again [MQTT-4.3.3-10]. Returns what ends the
  * connection; *ret_is_repeat says that there is nothing to route. */
@@ -90,12 +104,9 @@ static enum mqtt_reason begin_qos2(struct conn *conn, const struct mqtt_publish 
                                    bool *ret_is_repeat)
 {
     struct session *s = conn->session;
-    uint16_t max = conn->context->tunable->inflight_max;
     *ret_is_repeat = session_is_receiving(s, p->packet_id);
     if (*ret_is_repeat)
         return REASON_SUCCESS;
-    if (conn->version == MQTT_V5 && max != 0 && s->receiving_count >= max)
-        return REASON_RECEIVE_MAXIMUM_EXCEEDED; /* [MQTT-3.3.4-9] */
     if (s->receiving_count == UINT16_MAX || !session_receive_begin(s, p->packet_id))
         return REASON_QUOTA_EXCEEDED;
     return REASON_SUCCESS;
@@ -166,10 +177,12 @@ void on_publish(struct conn *conn, const struct frame_header *header, struct byt
         reason = check_publish(conn, &p);
     bool is_repeat = false;
     bool is_refused = reason == REASON_SUCCESS && is_reserved(p.message.topic);
-    if (reason == REASON_SUCCESS && !is_refused && p.message.qos == QOS_EXACTLY_ONCE)
-        reason = begin_qos2(conn, &p, &is_repeat);
     if (reason == REASON_SUCCESS && !is_registered(conn))
         reason = REASON_UNSPECIFIED_ERROR;
+    if (reason == REASON_SUCCESS && exceeds_receive_max(conn, &p))
+        reason = REASON_RECEIVE_MAXIMUM_EXCEEDED;
+    if (reason == REASON_SUCCESS && !is_refused && p.message.qos == QOS_EXACTLY_ONCE)
+        reason = begin_qos2(conn, &p, &is_repeat);
     if (reason != REASON_SUCCESS) {
         conn_close(conn, reason);
         return;

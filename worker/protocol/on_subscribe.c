@@ -14,7 +14,6 @@
 struct granted {
     uint64_t serial; /* that its SUBACK waits for; 0: none */
     uint8_t code;    /* for the SUBACK */
-    bool wants_retained;
 };
 
 /* A SUBSCRIBE that waits for the store. Behind it a copy of the filters. */
@@ -49,7 +48,7 @@ static void log_subscribe(const struct session *session, const struct mqtt_filte
 /* The filter was announced before, for somebody else. Still, what was routed before
  * this subscriber was there may be in the store's ring yet, and it would get such a
  * message neither live nor as retained: it too has to wait for a pass that begins
- * now (DESIGN, orders 2 and 3), which the same announcement once more brings. */
+ * now, which the same announcement once more brings. */
 static void ask_for_pass(struct protocol *protocol, const struct subscription *s)
 {
     announce_filter(&protocol->router->announcer, s->filter);
@@ -84,13 +83,13 @@ static struct granted subscribe(struct protocol *protocol, struct session *sessi
     bool by_handling = f->retain_handling == RETAIN_SEND_ALWAYS ||
                        (f->retain_handling == RETAIN_SEND_IF_NEW && is_new);
     bool wants_retained = by_handling && s->group == NULL; /* [MQTT-3.3.1-9] */
+    if (!is_new)
+        replay_stop(session, f->filter);
+    if (wants_retained)
+        replay_start(protocol->router, s, f->filter);
     if (wants_retained && s->filter->serial <= serial_before)
         ask_for_pass(protocol, s);
-    return (struct granted){
-        .serial = serial_of(protocol, s),
-        .code = (uint8_t)f->qos,
-        .wants_retained = wants_retained,
-    };
+    return (struct granted){.serial = serial_of(protocol, s), .code = (uint8_t)f->qos};
 }
 
 /* The rule that a whole packet breaks, or zero. */
@@ -106,22 +105,8 @@ static enum mqtt_reason check_filters(const struct mqtt_subscribe *packet,
     return REASON_SUCCESS;
 }
 
-static void start_replay(struct protocol *protocol, struct session *session, struct bytes text)
-{
-    struct topic_limits limits = limits_of(protocol);
-    struct topic_share share;
-    if (topic_check_subscription(text, &limits, &share) != TOPIC_OK)
-        return;
-    struct subscription *s = filters_find(&protocol->router->filters, session, &share, text);
-    if (s == NULL)
-        return;
-    replay_stop(session, text);
-    replay_start(protocol->router, s, text);
-}
-
-/* Third order: renew, SUBACK, then read retained. (The renewal is the replay's.) */
-static void answer(struct protocol *protocol, struct session *session,
-                   const struct mqtt_subscribe *packet, const struct granted *granted)
+/* Third order: SUBACK, then the replays begin, which renew and read retained. */
+static void answer(struct session *session, const struct mqtt_subscribe *packet, const struct granted *granted)
 {
     struct conn *conn = session->conn;
     uint8_t *codes = malloc(packet->filter_count);
@@ -133,11 +118,6 @@ static void answer(struct protocol *protocol, struct session *session,
         codes[i] = granted[i].code;
     reply_suback(conn, packet->packet_id, (struct bytes){codes, packet->filter_count});
     free(codes);
-    struct reader r = reader_of(packet->filters);
-    struct mqtt_filter f;
-    for (unsigned i = 0; codec_subscribe_next(&r, (enum mqtt_version)session->version, &f); i++)
-        if (granted[i].wants_retained && granted[i].code <= QOS_EXACTLY_ONCE)
-            start_replay(protocol, session, f.filter);
 }
 
 static void pending_free(struct pending_subscribe *p)
@@ -197,7 +177,7 @@ void on_subscribe(struct conn *conn, const struct frame_header *header, struct b
     if (serial != 0)
         conn_close(conn, REASON_UNSPECIFIED_ERROR);
     else
-        answer(protocol, conn->session, &packet, granted);
+        answer(conn->session, &packet, granted);
     free(granted);
 }
 
@@ -205,13 +185,12 @@ void subscribe_confirmed(struct protocol *protocol, uint64_t serial)
 {
     if (!announcer_confirm(&protocol->router->announcer, serial))
         return;
-    (void)router_renew(protocol->router);
     list_for_each(node, &protocol->pending) {
         struct pending_subscribe *p = list_owner(node, struct pending_subscribe, node);
         struct session *session = p->session;
         if (p->serial > protocol->router->announcer.confirmed)
             continue;
-        answer(protocol, session, &p->packet, p->granted);
+        answer(session, &p->packet, p->granted);
         pending_free(p);
         if (session->conn != NULL)
             conn_unhold(session->conn);
@@ -226,6 +205,7 @@ static void take_back(struct protocol *protocol, struct session *session, struct
     if (topic_check_subscription(text, &limits, &share) != TOPIC_OK)
         return;
     struct subscription *s = filters_find(&protocol->router->filters, session, &share, text);
+    replay_stop(session, text);
     if (s != NULL)
         filters_remove(&protocol->router->filters, s);
 }

@@ -22,7 +22,6 @@ struct protocol {
     struct handoff *handoff;
     struct session_table sessions;
     struct list_node pending; /* SUBSCRIBEs that wait for the store, by serial */
-    bool is_stopping;         /* connections are being closed for good */
 };
 
 static inline struct protocol *protocol_of(const struct conn *conn)

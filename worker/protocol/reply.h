@@ -6,7 +6,7 @@
  * must not go unnoticed. */
 
 #include "worker/net/conn.h"
-#include "worker/route/publisher.h"
+#include "worker/route/settle.h"
 
 void reply_connack(struct conn *conn, const struct mqtt_connack *connack);
 /* A CONNACK with an error, then the end; towards 3.x with the code that it has

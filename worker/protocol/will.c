@@ -123,18 +123,16 @@ void will_publish(struct protocol *protocol, struct session *session)
         will->message->expiry_at_ms = loop_now_ms(router->loop) + will->expiry_s * 1000ULL;
     struct publication p = publication_of(will->message);
     p.origin = (uint16_t)router->self;
+    p.publisher_session = session; /* No Local holds for wills too */
     (void)route_publish(router, &p);
     publication_done(&p);
     will_free(will);
     clear_stored(protocol, session);
 }
 
-void will_adopt(struct protocol *protocol, const struct record_message *record)
+static struct mqtt_message message_of(const struct record_message *record)
 {
-    if (session_find(&protocol->sessions, record->client_id) != NULL)
-        return; /* the client was back before its old will: it lives on */
-    struct session *session = session_new(&protocol->sessions, record->client_id);
-    struct mqtt_message from = {
+    return (struct mqtt_message){
         .topic = record->topic,
         .payload = record->payload,
         .qos = (enum qos)record->qos,
@@ -142,15 +140,44 @@ void will_adopt(struct protocol *protocol, const struct record_message *record)
         .has_expiry = record->expiry_at_ms != 0,
         .expiry_s = (uint32_t)record->expiry_at_ms,
     };
-    if (session == NULL)
-        return;
+}
+
+/* The client was back before its old will was handed over: the old connection
+ * ended all the same, so a will without delay goes out now. The store's copy is
+ * gone already if the new connection brought a will. */
+static void adopt_late(struct protocol *protocol, struct session *session, struct will *will)
+{
+    struct will *current = session->will;
+    bool is_due = will->delay_s == 0;
+    session->will = will;
+    if (is_due)
+        will_publish(protocol, session);
+    else
+        will_drop(protocol, session); /* [MQTT-3.1.3-9] */
+    session->will = current;
+    if (current != NULL)
+        store(protocol, session);
+}
+
+void will_adopt(struct protocol *protocol, const struct record_message *record)
+{
+    struct session *session = session_find(&protocol->sessions, record->client_id);
+    struct mqtt_message from = message_of(record);
     struct will *will = new_will(protocol, &from, record->properties);
-    if (will == NULL) {
-        session_free(session);
+    if (will == NULL)
+        return;
+    will->delay_s = record->session_expiry_s == 0 ? 0 : record->will_delay_s;
+    if (session != NULL && !session->is_remnant) {
+        adopt_late(protocol, session, will);
         return;
     }
-    will->delay_s = record->will_delay_s;
-    session->will = will;
+    if (session == NULL)
+        session = session_new(&protocol->sessions, record->client_id);
+    if (session == NULL) {
+        will_free(will);
+        return;
+    }
+    session_set_will(session, will);
     session->expiry_s = record->session_expiry_s;
     session->is_remnant = true;
     lifecycle_wait_offline(protocol, session);

@@ -9,7 +9,7 @@
 
 enum {
     SHARED_PAYLOAD_MIN = 8192, /* larger payloads are shared, not copied */
-    ALIAS_SIZE = 3,            /* what a Topic Alias adds to a packet */
+    ALIAS_SIZE = 3 + 2,        /* a Topic Alias adds to a packet: itself, two longer lengths */
     CONGESTED_SHARE = 4        /* of output_buffer_max: QoS 1 and 2 wait above it */
 };
 
@@ -74,6 +74,8 @@ static enum outcome encode(struct session *session, struct publish_out *out, str
 static bool describe(const struct router *router, struct publish_out *out, uint64_t expiry_at_ms,
                      const uint32_t *subscription_id)
 {
+    out->subscription_ids = subscription_id;
+    out->subscription_id_count = *subscription_id != 0;
     if (expiry_at_ms != 0) {
         bool is_expired;
         out->has_expiry = true;
@@ -81,8 +83,6 @@ static bool describe(const struct router *router, struct publish_out *out, uint6
         if (is_expired)
             return false; /* [MQTT-3.3.2-5] */
     }
-    out->subscription_ids = subscription_id;
-    out->subscription_id_count = *subscription_id != 0;
     return true;
 }
 
@@ -118,8 +118,9 @@ static enum outcome send_delivery(struct router *router, struct session *session
 static enum outcome send_at_once(struct router *router, struct session *session,
                                  struct publication *p, const struct deliver_terms *terms)
 {
-    if (conn_backlog(session->conn) + p->payload.size > router->tunable->output_buffer_max)
-        return NO_ROOM;
+    size_t backlog = conn_backlog(session->conn);
+    if (backlog > 0 && backlog + p->payload.size > router->tunable->output_buffer_max)
+        return NO_ROOM; /* one message fits always: max_packet_size bounds it */
     struct message *message = p->message;
     if (p->payload.size >= SHARED_PAYLOAD_MIN)
         message = publication_message(p);
@@ -146,11 +147,26 @@ static void log_full(const struct session *session)
                    log_text(session_client_id(session)).text);
 }
 
+/* A full queue first lets go of what nobody would get any more, from its front. */
+static void drop_expired(struct router *router, struct session *session)
+{
+    uint64_t now = loop_now_ms(router->loop);
+    for (struct list_node *node; (node = list_first(&session->queue)) != NULL;) {
+        const struct delivery *d = list_owner(node, struct delivery, node);
+        if (d->message->expiry_at_ms == 0 || d->message->expiry_at_ms > now)
+            return;
+        delivery_free(session_dequeue(session));
+        count_drop(router);
+    }
+}
+
 static void enqueue(struct router *router, struct session *session, struct publication *p,
                     const struct deliver_terms *terms)
 {
     const struct conf_tunable *t = router->tunable;
     size_t size = p->topic.size + p->properties.size + p->payload.size;
+    if (!session_has_room(session, (uint32_t)size, t->queued_messages_max, t->queued_bytes_max))
+        drop_expired(router, session);
     if (!session_has_room(session, (uint32_t)size, t->queued_messages_max, t->queued_bytes_max)) {
         log_full(session);
         count_drop(router);
@@ -186,34 +202,32 @@ static bool send_first(struct router *router, struct session *session)
         d->state = d->qos == QOS_EXACTLY_ONCE ? DELIVERY_WAITS_PUBREC : DELIVERY_WAITS_PUBACK;
     }
     enum outcome outcome = send_delivery(router, session, d);
-    if (outcome != SENT)
+    if (outcome != SENT && (d->qos == 0 || outcome == UNSENDABLE))
         count_drop(router);
     if (d->qos == 0)
         delivery_free(d);
-    else if (outcome != SENT)
+    else if (outcome == UNSENDABLE)
         session_settle(session, d);
+    else if (outcome == NO_ROOM) /* out of memory: it stays in flight, for the next connection */
+        conn_close(session->conn, REASON_SERVER_BUSY);
     return true;
-}
-
-static struct delivery *first_to_resend(const struct session *session)
-{
-    list_for_each(node, &session->inflight.order) {
-        struct delivery *d = list_owner(node, struct delivery, node);
-        if (d->must_resend)
-            return d;
-    }
-    unreachable();
 }
 
 /* Stays within the window of the new connection, which may be smaller than what
  * was in flight on the old one [MQTT-4.9.0-1]. */
 static void resend_within_window(struct router *router, struct session *session)
 {
-    while (session->resend_count > 0 && can_send(session) && session_window_is_open(session)) {
-        struct delivery *d = first_to_resend(session);
+    if (session->resend_count == 0)
+        return;
+    list_for_each(node, &session->inflight.order) {
+        struct delivery *d = list_owner(node, struct delivery, node);
+        if (!can_send(session) || !session_window_is_open(session))
+            return;
+        if (!d->must_resend)
+            continue;
         d->must_resend = 0;
         session->resend_count--;
-        if (send_delivery(router, session, d) != SENT) {
+        if (send_delivery(router, session, d) == UNSENDABLE) {
             count_drop(router);
             session_settle(session, d);
         }

@@ -200,27 +200,37 @@ static void free_group(struct filters *filters, struct group *g)
     free(g);
 }
 
-/* A session has few subscriptions and a popular filter many subscribers, so the
- * shorter of the two is not known; the session's list is the bounded one. */
+/* A session may have many subscriptions, and a filter many subscribers, but the
+ * one looked for is in both lists: walks both at once, until the shorter ends. */
+static struct subscription *find_in_both(const struct session *session,
+                                         const struct list_node *subscribers,
+                                         const struct filter *filter, const struct group *group)
+{
+    const struct list_node *mine = session->subscriptions.next;
+    const struct list_node *theirs = subscribers->next;
+    for (; mine != &session->subscriptions && theirs != subscribers;
+         mine = mine->next, theirs = theirs->next) {
+        struct subscription *a = list_owner(mine, struct subscription, session_node);
+        struct subscription *b = list_owner(theirs, struct subscription, filter_node);
+        if (a->filter == filter && a->group == group)
+            return a;
+        if (b->session == session)
+            return b;
+    }
+    return NULL;
+}
+
 struct subscription *filters_find(struct filters *filters, const struct session *session,
                                   const struct topic_share *share, struct bytes text)
 {
     struct filter *f = find_filter(filters, share->filter);
     if (f == NULL)
         return NULL;
-    struct group *g = NULL;
-    if (share->group.size > 0) {
-        struct hash128 id = group_id(filters, text);
-        g = filters_find_group(filters, &id);
-        if (g == NULL)
-            return NULL;
-    }
-    list_for_each(node, &session->subscriptions) {
-        struct subscription *s = list_owner(node, struct subscription, session_node);
-        if (s->filter == f && s->group == g)
-            return s;
-    }
-    return NULL;
+    if (share->group.size == 0)
+        return find_in_both(session, &f->subscribers, f, NULL);
+    struct hash128 id = group_id(filters, text);
+    struct group *g = filters_find_group(filters, &id);
+    return g == NULL ? NULL : find_in_both(session, &g->members, f, g);
 }
 
 static void count_in(struct filters *filters, struct subscription *s)

@@ -102,8 +102,8 @@ void filters_remove_all(struct filters *filters, struct session *session);
 /* The session came online, went offline, or changed its persistence. */
 void filters_update_session(struct filters *filters, struct session *session);
 
-/* All filters with plain subscribers that match a topic name, up to `max`; the
- * number found, which may be larger than `max`. */
+/* All filters with plain subscribers that match a topic name, up to `max`. Their
+ * number; `max` + 1 when there were more, or the walk became too wide. */
 unsigned filters_match(struct filters *filters, struct bytes topic, struct filter **ret_filters,
                        unsigned max);
 /* Changes when filters_match() could give another answer for this topic. */

@@ -28,7 +28,8 @@ static void find(struct walk *w, struct filter *f)
         return;
     if (w->found_count < w->found_max)
         w->found[w->found_count] = f;
-    w->found_count++;
+    if (w->found_count <= w->found_max)
+        w->found_count++;
 }
 
 static struct filter *probe(struct walk *w, const struct filter *parent, struct bytes level)
@@ -42,8 +43,12 @@ static struct filter *probe(struct walk *w, const struct filter *parent, struct 
 
 static void go_to(struct walk *w, struct filter *child)
 {
-    if (child != NULL && w->next_count < FRONTIER_MAX)
+    if (child == NULL)
+        return;
+    if (w->next_count < FRONTIER_MAX)
         w->next[w->next_count++] = child;
+    else
+        w->found_count = w->found_max + 1; /* the caller reads: some are missing */
 }
 
 static void visit(struct walk *w, struct filter *f, struct bytes level, bool no_wildcard)

@@ -17,7 +17,19 @@ struct holding {
 };
 
 /* Parts of what may wait: the rest takes up what is already in the rings. */
-enum { CONGESTED_SHARE = 4, CONGESTED_QUEUE_SHARE = 8, DRAINED_QUEUE_SHARE = 16 };
+enum {
+    CONGESTED_SHARE = 4,
+    CONGESTED_QUEUE_SHARE = 8,
+    DRAINED_QUEUE_SHARE = 16,
+    QUEUE_DEFAULT = 1000
+};
+
+/* Without a limit on the queue there is still one on what a burst may fill. */
+static uint32_t queue_max_of(const struct router *router)
+{
+    uint32_t max = router->tunable->queued_messages_max;
+    return max == 0 ? QUEUE_DEFAULT : max;
+}
 
 bool hold_is_congested(const struct router *router, const struct session *session)
 {
@@ -25,8 +37,7 @@ bool hold_is_congested(const struct router *router, const struct session *sessio
         return false;
     if (conn_backlog(session->conn) > router->tunable->output_buffer_max / CONGESTED_SHARE)
         return true;
-    uint32_t queue_max = router->tunable->queued_messages_max;
-    return queue_max != 0 && session->queued_count > queue_max / CONGESTED_QUEUE_SHARE;
+    return session->queued_count > queue_max_of(router) / CONGESTED_QUEUE_SHARE;
 }
 
 /* False when the ring has no room. These records may overtake what waits for the
@@ -118,8 +129,7 @@ static bool has_drained(const struct router *router, const struct session *sessi
 {
     if (session->conn != NULL && session->conn->over_low_water)
         return false;
-    uint32_t queue_max = router->tunable->queued_messages_max;
-    return queue_max == 0 || session->queued_count <= queue_max / DRAINED_QUEUE_SHARE;
+    return session->queued_count <= queue_max_of(router) / DRAINED_QUEUE_SHARE;
 }
 
 void hold_update(struct router *router, struct session *session)

@@ -8,7 +8,7 @@
 enum { TURN_RECORDS = 1024, TURN_BYTES = 1 << 20 };
 
 /* Topic, properties and payload of the largest packet, and the record's own. */
-enum { MESSAGE_MAX = PACKET_REMAINING_MAX };
+enum { MESSAGE_MAX = PACKET_REMAINING_MAX + UINT16_MAX + RECORD_GROUPS_MAX * 16 };
 
 void inbox_init(struct inbox *inbox, struct router *router, const struct inbox_events *events,
                 void *owner)

@@ -3,7 +3,7 @@
 #include "common/base/check.h"
 #include "worker/net/conn.h"
 #include "worker/net/loop.h"
-#include "worker/route/settle.h"
+#include "worker/session/session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +12,12 @@
 enum { INDEX_BITS = 22, INDEX_MASK = (1 << INDEX_BITS) - 1, SLOTS_MIN = 64 };
 
 void publishers_init(struct publishers *publishers, struct loop *loop, struct stats stats,
-                     struct settle *settle,
-                     void (*on_ack)(struct conn *conn, const struct publisher_ack *ack))
+                     struct settle *settle)
 {
     *publishers = (struct publishers){
         .loop = loop,
         .stats = stats,
         .settle = settle,
-        .on_ack = on_ack,
         .round = 1,
     };
 }
@@ -38,6 +36,20 @@ static struct publisher *find(const struct publishers *publishers, uint32_t hand
         return NULL;
     struct publisher *p = publishers->slots[index];
     return p != NULL && p->handle == handle ? p : NULL;
+}
+
+/* The same for those who only care for a connection that is there. */
+static struct publisher *find_present(const struct publishers *publishers, uint32_t handle)
+{
+    struct publisher *p = find(publishers, handle);
+    return p != NULL && p->conn != NULL ? p : NULL;
+}
+
+static void free_slot(struct publisher *p)
+{
+    check(p->all->slots[p->handle & INDEX_MASK] == p);
+    p->all->slots[p->handle & INDEX_MASK] = NULL;
+    free(p);
 }
 
 static bool grow(struct publishers *publishers)
@@ -92,6 +104,7 @@ struct publisher *publishers_add(struct publishers *publishers, struct conn *con
     if (++publishers->round > UINT32_MAX >> INDEX_BITS)
         publishers->round = 1;
     wheel_timer_init(&p->hold_timer, on_hold_timeout);
+    settle_queue_init(&p->unsettled, conn);
     publishers->slots[index] = p;
     return p;
 }
@@ -101,21 +114,23 @@ void publishers_remove(struct publisher *publisher)
     if (publisher == NULL)
         return;
     wheel_stop(loop_wheel(publisher->all->loop), &publisher->hold_timer);
-    check(find(publisher->all, publisher->handle) == publisher);
-    publisher->all->slots[publisher->handle & INDEX_MASK] = NULL;
-    free(publisher);
+    settle_queue_done(&publisher->unsettled);
+    publisher->conn = NULL;
+    /* While a message waits, the handle must not come to mean somebody else. */
+    if (publisher->waiting == 0)
+        free_slot(publisher);
 }
 
 const struct session *publishers_session(const struct publishers *publishers, uint32_t handle)
 {
-    const struct publisher *p = find(publishers, handle);
+    const struct publisher *p = find_present(publishers, handle);
     return p == NULL ? NULL : p->conn->session;
 }
 
 void publishers_hold(struct publishers *publishers, uint32_t handle)
 {
-    struct publisher *p = find(publishers, handle);
-    if (p == NULL || p->hold_count++ > 0)
+    struct publisher *p = find_present(publishers, handle);
+    if (p == NULL || p->conn->session->inflight.count > 0 || p->hold_count++ > 0)
         return;
     stats_add(publishers->stats, STAT_publishers_held, 1);
     wheel_start(loop_wheel(publishers->loop), &p->hold_timer,
@@ -125,7 +140,7 @@ void publishers_hold(struct publishers *publishers, uint32_t handle)
 
 void publishers_unhold(struct publishers *publishers, uint32_t handle)
 {
-    struct publisher *p = find(publishers, handle);
+    struct publisher *p = find_present(publishers, handle);
     if (p == NULL || p->hold_count == 0 || --p->hold_count > 0)
         return;
     wheel_stop(loop_wheel(publishers->loop), &p->hold_timer);
@@ -134,7 +149,7 @@ void publishers_unhold(struct publishers *publishers, uint32_t handle)
 
 void publishers_message_waits(struct publishers *publishers, uint32_t handle)
 {
-    struct publisher *p = find(publishers, handle);
+    struct publisher *p = find_present(publishers, handle);
     if (p != NULL && p->waiting++ == 0)
         conn_hold(p->conn);
 }
@@ -147,10 +162,14 @@ void publishers_message_done(struct publishers *publishers, uint32_t handle)
     check(p->waiting > 0);
     if (--p->waiting > 0)
         return;
+    if (p->conn == NULL) {
+        free_slot(p);
+        return;
+    }
     struct publisher_ack ack = p->ack;
     p->ack.packet_id = 0;
     if (ack.packet_id != 0)
-        settle_acknowledge(publishers->settle, p, &ack, p->ack_workers);
+        settle_acknowledge(publishers->settle, &p->unsettled, &ack, p->ack_workers);
     conn_unhold(p->conn);
 }
 
@@ -158,21 +177,10 @@ void publishers_acknowledge(struct publisher *publisher, const struct publisher_
                             uint64_t workers)
 {
     if (publisher->waiting == 0) {
-        settle_acknowledge(publisher->all->settle, publisher, ack, workers);
+        settle_acknowledge(publisher->all->settle, &publisher->unsettled, ack, workers);
         return;
     }
     check(publisher->ack.packet_id == 0); /* it is paused: one message at a time */
     publisher->ack = *ack;
     publisher->ack_workers = workers;
-}
-
-void publishers_settled(struct publishers *publishers, uint32_t handle,
-                        const struct publisher_ack *ack)
-{
-    struct publisher *p = find(publishers, handle);
-    if (p == NULL)
-        return;
-    check(p->unsettled > 0);
-    p->unsettled--;
-    publishers->on_ack(p->conn, ack);
 }

@@ -14,10 +14,9 @@
  * than the connection lives.
  */
 
-#include "common/base/list.h"
 #include "common/base/wheel.h"
-#include "common/mqtt/packet.h"
 #include "shm/stats.h"
+#include "worker/route/settle.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,25 +26,17 @@ enum { PUBLISHER_HOLD_MAX_MS = 2500 };
 struct conn;
 struct loop;
 struct session;
-struct settle;
-
-/* The acknowledgement that goes out when the message is wholly handed over. */
-struct publisher_ack {
-    uint16_t packet_id; /* 0: none */
-    uint8_t type;       /* enum packet_type */
-    uint8_t reason;     /* enum mqtt_reason */
-};
 
 struct publisher {
-    struct conn *conn;
-    struct wheel_timer hold_timer;
+    struct conn *conn;       /* NULL: gone, but a message of its still waits */
     struct publishers *all;
+    struct wheel_timer hold_timer;
+    struct settle_queue unsettled;
+    uint64_t ack_workers;    /* that `ack` is about */
+    struct publisher_ack ack; /* of the message that waits for a ring */
     uint32_t handle;
-    uint32_t hold_count; /* congested subscribers that asked for a pause */
-    uint32_t waiting;    /* messages, one per full ring */
-    uint32_t unsettled;  /* acknowledgements in worker/route/settle.h */
-    uint64_t ack_workers; /* that the acknowledgement below is about */
-    struct publisher_ack ack; /* of the message that waits */
+    uint32_t hold_count;     /* congested subscribers that asked for a pause */
+    uint32_t waiting;        /* full rings that its latest message waits for */
 };
 
 struct publishers {
@@ -54,27 +45,24 @@ struct publishers {
     uint32_t free_hint;
     uint32_t round;           /* high bits of new handles */
     struct loop *loop;
-    struct stats stats;
     struct settle *settle;
-    /* Sends an acknowledgement. */
-    void (*on_ack)(struct conn *conn, const struct publisher_ack *ack);
+    struct stats stats;
 };
 
 void publishers_init(struct publishers *publishers, struct loop *loop, struct stats stats,
-                     struct settle *settle,
-                     void (*on_ack)(struct conn *conn, const struct publisher_ack *ack));
+                     struct settle *settle);
 void publishers_done(struct publishers *publishers);
 
 /* Registers a connection; done at its first PUBLISH. NULL without memory. */
 struct publisher *publishers_add(struct publishers *publishers, struct conn *conn);
 /* The connection ends: what it waited for is forgotten. NULL is allowed. */
 void publishers_remove(struct publisher *publisher);
-
 /* The session of a publisher, or NULL when it is gone. */
 const struct session *publishers_session(const struct publishers *publishers, uint32_t handle);
 
 /* A congested subscriber asks for a pause, or takes it back. Unknown handles are
- * ignored: the connection is gone. */
+ * ignored: the connection is gone. So is a request to pause a client that owes us
+ * acknowledgements, because its socket is the way that they come. */
 void publishers_hold(struct publishers *publishers, uint32_t handle);
 void publishers_unhold(struct publishers *publishers, uint32_t handle);
 
@@ -85,8 +73,5 @@ void publishers_message_done(struct publishers *publishers, uint32_t handle);
  * each): when it is in all their rings, and they have settled it. */
 void publishers_acknowledge(struct publisher *publisher, const struct publisher_ack *ack,
                             uint64_t workers);
-/* For worker/route/settle.h: this acknowledgement is due. */
-void publishers_settled(struct publishers *publishers, uint32_t handle,
-                        const struct publisher_ack *ack);
 
 #endif

@@ -31,10 +31,23 @@ struct replay {
     uint8_t text[];
 };
 
+/* Of each session's replays only the first is at work, so that a client with many
+ * subscriptions costs a turn no more than another. */
+static void start_first(struct router *router, struct session *session)
+{
+    struct list_node *first = list_first(&session->replays);
+    if (first == NULL)
+        return;
+    struct replay *r = list_owner(first, struct replay, session_node);
+    if (!list_is_linked(&r->router_node))
+        list_push_back(&router->replays, &r->router_node);
+}
+
 static void replay_free(struct replay *r)
 {
     list_remove(&r->session_node);
     list_remove(&r->router_node);
+    start_first(r->router, r->session);
     retain_walk_free(r->walk);
     free(r->seen);
     free(r);
@@ -60,8 +73,9 @@ void replay_start(struct router *router, const struct subscription *subscription
     memcpy(r->text, filter.data, filter.size);
     r->filter = (struct bytes){r->text, filter.size};
     list_init(&r->session_node);
+    list_init(&r->router_node);
     list_push_back(&subscription->session->replays, &r->session_node);
-    list_push_back(&router->replays, &r->router_node);
+    start_first(router, subscription->session);
 }
 
 void replay_stop(struct session *session, struct bytes filter)
@@ -78,11 +92,19 @@ static uint64_t topic_hash(const struct router *router, struct bytes topic)
     return hash_short(region_key(router->region), topic);
 }
 
+static bool has_seen(const struct replay *r, uint64_t hash)
+{
+    for (unsigned i = 0; i < r->seen_count; i++)
+        if (r->seen[i] == hash)
+            return true;
+    return false;
+}
+
 static void remember(struct replay *r, uint64_t hash)
 {
     if (r->seen == NULL)
         r->seen = malloc(SEEN_MAX * sizeof(r->seen[0]));
-    if (r->seen != NULL && r->seen_count < SEEN_MAX)
+    if (r->seen != NULL && r->seen_count < SEEN_MAX && !has_seen(r, hash))
         r->seen[r->seen_count++] = hash;
 }
 
@@ -96,13 +118,7 @@ void replay_saw(struct session *session, struct bytes topic)
 
 static bool was_seen(const struct replay *r, struct bytes topic)
 {
-    if (r->seen_count == 0)
-        return false;
-    uint64_t hash = topic_hash(r->router, topic);
-    for (unsigned i = 0; i < r->seen_count; i++)
-        if (r->seen[i] == hash)
-            return true;
-    return false;
+    return r->seen_count > 0 && has_seen(r, topic_hash(r->router, topic));
 }
 
 static void send_retained(struct replay *r, const struct retained *retained)
@@ -118,7 +134,9 @@ static void send_retained(struct replay *r, const struct retained *retained)
         .origin = (uint16_t)r->router->self,
     };
     struct deliver_terms terms = {
-        .qos = (enum qos)(r->qos < retained->qos ? r->qos : retained->qos),
+        .qos = (enum qos)(r->qos < retained->qos || r->router->tunable->upgrade_outgoing_qos
+                              ? r->qos
+                              : retained->qos),
         .retain = true, /* [MQTT-3.3.1-8] */
         .subscription_id = r->subscription_id,
     };
@@ -132,11 +150,11 @@ static bool is_expired(const struct replay *r, const struct retained *retained)
            retained->expiry_at_ms <= loop_now_ms(r->router->loop);
 }
 
-/* The client can't take more now: go on when it has drained. */
+/* SUBACK comes first; and the client may have no room for more just now. */
 static bool must_wait(const struct replay *r)
 {
     const struct session *s = r->session;
-    return hold_is_congested(r->router, s) || s->queued_count > 0;
+    return s->pending != NULL || hold_is_congested(r->router, s) || s->queued_count > 0;
 }
 
 /* True when there is more to do at once. */

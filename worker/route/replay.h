@@ -13,8 +13,10 @@
 
 #include <stdbool.h>
 
-/* Begins the replay for a plain subscription. It keeps what it needs of it, so
- * the subscription may change or go (replay_stop() then). */
+/* Begins the replay for a plain subscription; its first message comes after the
+ * SUBACK, if one is pending. To be called before the store is told, so that no live
+ * message goes unseen. It keeps what it needs of the subscription, which may change
+ * or go (replay_stop() then). */
 void replay_start(struct router *router, const struct subscription *subscription,
                   struct bytes filter);
 /* Stops the session's replays for this filter, or all of them (filter.size 0). */

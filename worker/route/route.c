@@ -14,7 +14,6 @@ enum { OWN_FILTERS_MAX = 4096 }; /* of this worker's filters that one topic can 
 /* What a look-up gives; `own` points into the cache entry or into scratch. */
 struct found {
     uint64_t any;
-    bool has_groups;
     struct filter **own;
     unsigned own_count;
     unsigned group_count;
@@ -60,23 +59,27 @@ static void log_cut(struct bytes topic)
                     log_text(topic).text);
 }
 
-static void look_up(struct router *router, struct bytes topic, struct found *ret)
+/* Which workers want the topic, by the shared trie. When that can't be read, all
+ * do: each matches again with its own filters. */
+static bool look_up_workers(struct router *router, struct bytes topic)
 {
-    struct route_scratch *scratch = router->scratch;
-    struct trie_match *m = &scratch->match;
-    if (!router_renew(router) || trie_match(router->live, topic, router->turn++, m) != 0)
-        *m = (struct trie_match){.any = 1ULL << router->self};
-    unsigned count = filters_match(&router->filters, topic, scratch->own, OWN_FILTERS_MAX);
-    if (m->cut || count > OWN_FILTERS_MAX)
-        log_cut(topic);
-    *ret = (struct found){
-        .any = m->any,
-        .has_groups = m->group_count > 0,
-        .own = scratch->own,
-        .own_count = count < OWN_FILTERS_MAX ? count : OWN_FILTERS_MAX,
-        .group_count = m->group_count,
-        .groups = m->groups,
-    };
+    struct trie_match *m = &router->scratch->match;
+    if (router_renew(router) && trie_match(router->live, topic, router->turn++, m) == 0)
+        return true;
+    m->any = (1ULL << router->region->worker_count) - 1;
+    m->group_count = 0;
+    m->cut = false;
+    return false;
+}
+
+static unsigned look_up_own(struct router *router, struct bytes topic)
+{
+    unsigned count =
+        filters_match(&router->filters, topic, router->scratch->own, OWN_FILTERS_MAX);
+    if (count <= OWN_FILTERS_MAX)
+        return count;
+    log_cut(topic);
+    return OWN_FILTERS_MAX;
 }
 
 static void remember(struct router *router, struct bytes topic, uint64_t hash, uint32_t level_hash,
@@ -89,11 +92,21 @@ static void remember(struct router *router, struct bytes topic, uint64_t hash, u
     entry->shared = shared;
     entry->own = filters_generation(&router->filters, level_hash);
     entry->level_hash = level_hash;
-    entry->has_groups = found->has_groups;
+    entry->has_groups = found->group_count > 0;
     if (found->own_count > 0)
         memcpy(entry->filters, found->own, found->own_count * sizeof(found->own[0]));
 }
 
+static struct found found_in(struct route_entry *entry)
+{
+    return (struct found){
+        .any = entry->any,
+        .own = entry->filters,
+        .own_count = entry->filter_count,
+    };
+}
+
+/* For a publication that enters here: everything. */
 static void find(struct router *router, struct bytes topic, struct found *ret)
 {
     uint64_t hash;
@@ -102,18 +115,41 @@ static void find(struct router *router, struct bytes topic, struct found *ret)
         entry != NULL ? entry->level_hash : generation_hash(router->region, topic);
     /* Before the look-up: a change in between makes the entry stale, not wrong. */
     struct generation shared = generation_read(router->region, level_hash);
-    if (entry != NULL && !entry->has_groups && is_valid(router, entry, shared)) {
+    bool is_current = entry != NULL && is_valid(router, entry, shared);
+    if (is_current && !entry->has_groups) {
         stats_add(router->stats, STAT_route_hits, 1);
-        *ret = (struct found){
-            .any = entry->any,
-            .own = entry->filters,
-            .own_count = entry->filter_count,
-        };
+        *ret = found_in(entry);
         return;
     }
     stats_add(router->stats, STAT_route_misses, 1);
-    look_up(router, topic, ret);
-    remember(router, topic, hash, level_hash, shared, ret);
+    struct trie_match *m = &router->scratch->match;
+    bool is_known = look_up_workers(router, topic);
+    if (m->cut)
+        log_cut(topic);
+    if (is_current)
+        *ret = found_in(entry);
+    else
+        *ret = (struct found){.own = router->scratch->own, .own_count = look_up_own(router, topic)};
+    ret->any = m->any;
+    ret->group_count = m->group_count;
+    ret->groups = m->groups;
+    if (is_known && !is_current)
+        remember(router, topic, hash, level_hash, shared, ret);
+}
+
+/* For a message from another worker: our own filters, whoever else wants it. */
+static void find_own(struct router *router, struct bytes topic, struct found *ret)
+{
+    uint64_t hash;
+    struct route_entry *entry = cache_get(router->cache, topic, &hash);
+    if (entry != NULL) {
+        struct generation own = filters_generation(&router->filters, entry->level_hash);
+        if (entry->own.level == own.level && entry->own.wildcard == own.wildcard) {
+            *ret = found_in(entry);
+            return;
+        }
+    }
+    find(router, topic, ret);
 }
 
 /* -- delivering here -- */
@@ -181,10 +217,11 @@ static struct record_message record_of(const struct publication *p, enum record_
 }
 
 /* Groups of `found` whose member is to be picked on `worker`, as a run of ids. */
-static struct bytes groups_on(const struct found *found, unsigned worker, struct hash128 *memory)
+static struct bytes groups_on(const struct found *found, unsigned worker,
+                              struct hash128 memory[TRIE_GROUPS_MAX])
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < found->group_count && count < RECORD_GROUPS_MAX; i++)
+    for (unsigned i = 0; i < found->group_count; i++)
         if (found->groups[i].worker == worker)
             memory[count++] = found->groups[i].id;
     return (struct bytes){(const uint8_t *)memory, count * sizeof(memory[0])};
@@ -214,36 +251,53 @@ static uint64_t workers_of(const struct found *found)
     return workers;
 }
 
+/* More groups than one record takes go in further ones. */
+static void forward_groups(struct router *router, struct publication *p, unsigned worker,
+                           bool plain, struct bytes groups)
+{
+    enum { RUN = RECORD_GROUPS_MAX * sizeof(struct hash128) };
+    do {
+        size_t size = groups.size < RUN ? groups.size : RUN;
+        forward(router, p, worker, plain, (struct bytes){groups.data, size});
+        groups = bytes_from(groups, size);
+        plain = false;
+    } while (groups.size > 0);
+}
+
 static void forward_all(struct router *router, struct publication *p, const struct found *found)
 {
-    struct hash128 ids[RECORD_GROUPS_MAX];
+    struct hash128 ids[TRIE_GROUPS_MAX];
     uint64_t others = workers_of(found) & ~(1ULL << router->self);
     for (; others != 0; others &= others - 1) {
         unsigned worker = (unsigned)__builtin_ctzll(others);
-        forward(router, p, worker, (found->any >> worker & 1) != 0,
-                groups_on(found, worker, ids));
+        forward_groups(router, p, worker, (found->any >> worker & 1) != 0,
+                       groups_on(found, worker, ids));
     }
 }
 
 /* A group whose last member here left while the message was under way: another
- * worker may have one. Bounded, because each pass is counted. */
-enum { HOPS_MAX = 4 };
+ * worker may have one. Bounded: each pass is counted, and each has few tries to
+ * pick a worker that is not this one. */
+enum { HOPS_MAX = 4, PICKS_MAX = 8 };
 
 static void pass_on(struct router *router, struct publication *p, const struct hash128 *id)
 {
+    const struct trie_match *m = &router->scratch->match;
     if (p->hops >= HOPS_MAX)
         return;
-    struct found found;
-    look_up(router, p->topic, &found);
-    for (unsigned i = 0; i < found.group_count; i++) {
-        if (memcmp(&found.groups[i].id, id, sizeof(*id)) != 0 ||
-            found.groups[i].worker == router->self)
-            continue;
-        struct publication again = *p;
-        again.hops++;
-        forward(router, &again, found.groups[i].worker, false,
-                (struct bytes){id->bytes, sizeof(id->bytes)});
-        p->message = again.message;
+    for (unsigned picks = 0; picks < PICKS_MAX; picks++) {
+        if (!look_up_workers(router, p->topic))
+            return;
+        for (unsigned i = 0; i < m->group_count; i++) {
+            if (memcmp(&m->groups[i].id, id, sizeof(*id)) != 0 ||
+                m->groups[i].worker == router->self)
+                continue;
+            p->hops++;
+            forward(router, p, m->groups[i].worker, false,
+                    (struct bytes){id->bytes, sizeof(id->bytes)});
+            p->hops--;
+            return;
+        }
     }
 }
 
@@ -270,7 +324,7 @@ static struct route_result route_now(struct router *router, struct publication *
     forward_all(router, publication, &found);
     deliver_plain(router, publication, found.own, found.own_count);
     if (found.group_count > 0) {
-        struct hash128 ids[RECORD_GROUPS_MAX];
+        struct hash128 ids[TRIE_GROUPS_MAX];
         deliver_groups(router, publication, groups_on(&found, router->self, ids));
     }
     uint64_t workers = workers_of(&found);
@@ -318,7 +372,7 @@ void route_arrival(struct router *router, struct publication *publication, bool 
 {
     if (plain) {
         struct found found;
-        find(router, publication->topic, &found);
+        find_own(router, publication->topic, &found);
         deliver_plain(router, publication, found.own, found.own_count);
     }
     deliver_groups(router, publication, groups);

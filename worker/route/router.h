@@ -42,7 +42,7 @@ struct router {
     struct list_node holds;    /* sessions with publishers to let go on (hold.h) */
     struct list_node replays;  /* retained messages on their way, all sessions */
     uint64_t message_id_base;  /* slot and epoch */
-    uint32_t message_count;
+    uint64_t message_count;
     uint32_t turn;             /* spreads the picks of shared groups */
 };
 
@@ -51,7 +51,7 @@ struct router {
 bool router_renew(struct router *router);
 /* Lets go of the snapshot before the process sleeps. */
 void router_rest(struct router *router);
-/* A message id that no process ever gives out again. */
+/* A message id that no other process gives out: epoch (18 bits), slot (6), count. */
 uint64_t router_next_message_id(struct router *router);
 
 #endif

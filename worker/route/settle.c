@@ -1,115 +1,147 @@
 /*
  * An entry is a run of words:
  *
- *   handle of the publisher (32) | packet id (16) | type (8) | reason (8)
- *   number of workers n
+ *   packet id (16) | type (8) | reason (8) | number of workers n (32)
  *   n times: worker (32) | position in the ring to it (32)
  */
 #include "worker/route/settle.h"
 
 #include "common/base/check.h"
+#include "common/mqtt/packet.h"
 
 #include <stdlib.h>
 
-enum { CAPACITY_MIN = 256, HEAD_WORDS = 2 };
+enum { CAPACITY_MIN = 16 };
 
-void settle_init(struct settle *settle, struct mesh *mesh, struct publishers *publishers)
+void settle_init(struct settle *settle, struct mesh *mesh,
+                 void (*on_ack)(struct conn *conn, const struct publisher_ack *ack))
 {
-    *settle = (struct settle){.mesh = mesh, .publishers = publishers};
+    *settle = (struct settle){.mesh = mesh, .on_ack = on_ack};
+    list_init(&settle->waiting);
 }
 
-void settle_done(struct settle *settle)
+void settle_queue_init(struct settle_queue *queue, struct conn *conn)
 {
-    free(settle->words);
-    settle->words = NULL;
+    *queue = (struct settle_queue){.conn = conn};
+    list_init(&queue->node);
 }
 
-static uint64_t *word(const struct settle *s, size_t index)
+void settle_queue_done(struct settle_queue *queue)
 {
-    return &s->words[index & (s->capacity - 1)];
+    list_remove(&queue->node);
+    free(queue->words);
+    settle_queue_init(queue, NULL);
 }
 
-static void grow(struct settle *s, size_t need)
+static uint64_t *word(const struct settle_queue *q, uint32_t index)
 {
-    size_t capacity = s->capacity == 0 ? CAPACITY_MIN : s->capacity;
-    while (capacity - (s->end - s->first) < need)
+    return &q->words[index & (q->capacity - 1)];
+}
+
+static bool is_empty(const struct settle_queue *q)
+{
+    return q->first == q->end;
+}
+
+static void make_room(struct settle_queue *q, uint32_t need)
+{
+    uint32_t capacity = q->capacity == 0 ? CAPACITY_MIN : q->capacity;
+    while (capacity - (q->end - q->first) < need)
         capacity *= 2;
-    if (capacity == s->capacity)
+    if (capacity == q->capacity)
         return;
     uint64_t *words = malloc(capacity * sizeof(words[0]));
     if (words == NULL)
         fatal("no memory for acknowledgements");
-    for (size_t i = s->first; i != s->end; i++)
-        words[i & (capacity - 1)] = *word(s, i);
-    free(s->words);
-    s->words = words;
-    s->capacity = capacity;
+    for (uint32_t i = q->first; i != q->end; i++)
+        words[i & (capacity - 1)] = *word(q, i);
+    free(q->words);
+    q->words = words;
+    q->capacity = capacity;
 }
 
-static void push(struct settle *s, uint64_t value)
-{
-    *word(s, s->end++) = value;
-}
-
-static void append(struct settle *s, uint32_t handle, const struct publisher_ack *ack,
+static void append(const struct settle *s, struct settle_queue *q, const struct publisher_ack *ack,
                    uint64_t workers)
 {
-    size_t count = (size_t)__builtin_popcountll(workers);
-    grow(s, HEAD_WORDS + count);
-    push(s, (uint64_t)handle << 32 | (uint64_t)ack->packet_id << 16 | (uint64_t)ack->type << 8 |
-                ack->reason);
-    push(s, count);
+    uint32_t count = (uint32_t)__builtin_popcountll(workers);
+    make_room(q, 1 + count);
+    *word(q, q->end++) = (uint64_t)ack->packet_id << 48 | (uint64_t)ack->type << 40 |
+                         (uint64_t)ack->reason << 32 | count;
     for (; workers != 0; workers &= workers - 1) {
         unsigned worker = (unsigned)__builtin_ctzll(workers);
-        push(s, (uint64_t)worker << 32 | ring_position(&s->mesh->out[worker]));
+        *word(q, q->end++) = (uint64_t)worker << 32 | ring_position(&s->mesh->out[worker]);
     }
+    q->puback_count += ack->type == PACKET_PUBACK;
 }
 
-void settle_acknowledge(struct settle *settle, struct publisher *publisher,
+void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
                         const struct publisher_ack *ack, uint64_t workers)
 {
-    if (workers == 0 && publisher->unsettled == 0) {
-        settle->publishers->on_ack(publisher->conn, ack);
+    if (workers == 0 && is_empty(queue)) {
+        settle->on_ack(queue->conn, ack);
         return;
     }
-    publisher->unsettled++;
-    append(settle, publisher->handle, ack, workers);
+    append(settle, queue, ack, workers);
+    if (!list_is_linked(&queue->node))
+        list_push_back(&settle->waiting, &queue->node);
 }
 
-/* The first worker of the first entry that has not settled yet, or NULL. */
-static const uint64_t *find_unsettled(const struct settle *s)
+/* The first worker that has not settled the first entry, or NULL. */
+static const uint64_t *find_unsettled(const struct settle *s, const struct settle_queue *q)
 {
-    size_t count = *word(s, s->first + 1);
-    for (size_t i = 0; i < count; i++) {
-        const uint64_t *w = word(s, s->first + HEAD_WORDS + i);
+    uint32_t count = (uint32_t)*word(q, q->first);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t *w = word(q, q->first + 1 + i);
         if (!ring_has_settled(&s->mesh->out[*w >> 32], (uint32_t)*w))
             return w;
     }
     return NULL;
 }
 
-static void send_first(struct settle *s)
+static void send_first(struct settle *s, struct settle_queue *q)
 {
-    uint64_t head = *word(s, s->first);
+    uint64_t head = *word(q, q->first);
     struct publisher_ack ack = {
-        .packet_id = (uint16_t)(head >> 16),
-        .type = (uint8_t)(head >> 8),
-        .reason = (uint8_t)head,
+        .packet_id = (uint16_t)(head >> 48),
+        .type = (uint8_t)(head >> 40),
+        .reason = (uint8_t)(head >> 32),
     };
-    s->first += HEAD_WORDS + *word(s, s->first + 1);
-    publishers_settled(s->publishers, (uint32_t)(head >> 32), &ack);
+    q->first += 1 + (uint32_t)head;
+    q->puback_count -= ack.type == PACKET_PUBACK;
+    s->on_ack(q->conn, &ack);
 }
 
 void settle_release(struct settle *settle)
 {
-    while (settle->first != settle->end && find_unsettled(settle) == NULL)
-        send_first(settle);
+    list_for_each(node, &settle->waiting) {
+        struct settle_queue *q = list_owner(node, struct settle_queue, node);
+        while (!is_empty(q) && find_unsettled(settle, q) == NULL)
+            send_first(settle, q);
+        if (is_empty(q))
+            list_remove(&q->node);
+    }
+}
+
+/* One worker that a first entry waits for, by queue; asks each for its bell once. */
+static void ask_for_bells(struct settle *s)
+{
+    uint64_t asked = 0;
+    list_for_each(node, &s->waiting) {
+        const uint64_t *w = find_unsettled(s, list_owner(node, struct settle_queue, node));
+        if (w == NULL || (asked >> (*w >> 32) & 1) != 0)
+            continue;
+        asked |= 1ULL << (*w >> 32);
+        (void)ring_want_settled(&s->mesh->out[*w >> 32], (uint32_t)*w);
+    }
 }
 
 bool settle_may_sleep(struct settle *settle)
 {
-    if (settle->first == settle->end)
+    if (list_is_empty(&settle->waiting))
         return true;
-    const uint64_t *w = find_unsettled(settle);
-    return w != NULL && !ring_want_settled(&settle->mesh->out[*w >> 32], (uint32_t)*w);
+    ask_for_bells(settle);
+    list_for_each(node, &settle->waiting)
+        if (find_unsettled(settle, list_owner(node, struct settle_queue, node)) == NULL)
+            return false;
+    return true;
 }

@@ -7,31 +7,52 @@
  * has no more than its window under way, however full the rings are, and push-back
  * comes in time. What is compared are positions in the rings; no message goes back.
  *
- * First in, first out over all publishers, which keeps the order of each
- * [MQTT-4.6.0-2]; since no consumer of a ring ever waits, none holds up the rest.
+ * One queue per publisher: its acknowledgements keep their order [MQTT-4.6.0-2],
+ * and a worker that hangs holds up only those who publish to it.
  */
 
+#include "common/base/list.h"
 #include "shm/mesh.h"
-#include "worker/route/publisher.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct settle {
-    struct mesh *mesh;
-    struct publishers *publishers;
-    uint64_t *words; /* circular; see settle.c for an entry's form */
-    size_t capacity; /* words, 0 or a power of two */
-    size_t first;    /* both run freely */
-    size_t end;
+struct conn;
+
+struct publisher_ack {
+    uint16_t packet_id; /* 0: none */
+    uint8_t type;       /* enum packet_type */
+    uint8_t reason;     /* enum mqtt_reason */
 };
 
-void settle_init(struct settle *settle, struct mesh *mesh, struct publishers *publishers);
-void settle_done(struct settle *settle);
+struct settle {
+    struct mesh *mesh;
+    struct list_node waiting; /* of struct settle_queue that is not empty */
+    /* Sends an acknowledgement. */
+    void (*on_ack)(struct conn *conn, const struct publisher_ack *ack);
+};
+
+/* Embedded in its publisher. */
+struct settle_queue {
+    struct list_node node;   /* in settle->waiting */
+    struct conn *conn;
+    uint64_t *words;         /* circular; see settle.c for an entry's form */
+    uint32_t capacity;       /* words, 0 or a power of two */
+    uint32_t first;          /* both run freely */
+    uint32_t end;
+    uint32_t puback_count;   /* PUBACKs among the entries */
+};
+
+void settle_init(struct settle *settle, struct mesh *mesh,
+                 void (*on_ack)(struct conn *conn, const struct publisher_ack *ack));
+void settle_queue_init(struct settle_queue *queue, struct conn *conn);
+/* Forgets what waits. */
+void settle_queue_done(struct settle_queue *queue);
+
 /* Sends the acknowledgement now, or when all of `workers` (a bit each) have
  * settled what is committed to them so far. */
-void settle_acknowledge(struct settle *settle, struct publisher *publisher,
+void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
                         const struct publisher_ack *ack, uint64_t workers);
 /* Once per turn, before output is sent: sends what has been settled. */
 void settle_release(struct settle *settle);

@@ -40,14 +40,9 @@ void alias_in_free(struct alias_in *aliases)
     free(aliases);
 }
 
-bool alias_in_set(struct alias_in *aliases, uint16_t alias, struct bytes topic)
+uint16_t alias_in_max(const struct alias_in *aliases)
 {
-    struct topic_copy *copy = copy_topic(topic);
-    if (copy == NULL)
-        return false;
-    free(aliases->topics[alias - 1]);
-    aliases->topics[alias - 1] = copy;
-    return true;
+    return aliases->max;
 }
 
 struct bytes alias_in_get(const struct alias_in *aliases, uint16_t alias)
@@ -56,6 +51,18 @@ struct bytes alias_in_get(const struct alias_in *aliases, uint16_t alias)
     if (copy == NULL)
         return (struct bytes){NULL, 0};
     return (struct bytes){copy->data, copy->size};
+}
+
+bool alias_in_set(struct alias_in *aliases, uint16_t alias, struct bytes topic)
+{
+    if (bytes_equal(alias_in_get(aliases, alias), topic))
+        return true;
+    struct topic_copy *copy = copy_topic(topic);
+    if (copy == NULL)
+        return false;
+    free(aliases->topics[alias - 1]);
+    aliases->topics[alias - 1] = copy;
+    return true;
 }
 
 /* Few aliases are allowed by default (10), so a scan beats a map. */

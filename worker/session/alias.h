@@ -16,6 +16,8 @@ struct alias_in;
 /* `max` is the Topic Alias Maximum that we announced, at least 1. NULL without memory. */
 struct alias_in *alias_in_new(uint16_t max);
 void alias_in_free(struct alias_in *aliases);
+/* The largest alias that it takes. */
+uint16_t alias_in_max(const struct alias_in *aliases);
 /* Sets, or replaces, an alias of 1 to max. False without memory. */
 bool alias_in_set(struct alias_in *aliases, uint16_t alias, struct bytes topic);
 /* The topic; empty when the alias was never set. Borrowed until the next set. */

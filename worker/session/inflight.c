@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { CAPACITY_MIN = 16, CAPACITY_MAX = 131072 };
+enum { CAPACITY_MIN = 16, CAPACITY_KEPT = 256, CAPACITY_MAX = 131072 };
 
 void inflight_init(struct inflight *inflight)
 {
@@ -82,8 +82,8 @@ void inflight_drop(struct inflight *inflight, struct delivery *delivery)
     *slot_of(inflight, delivery->packet_id) = NULL;
     inflight->count--;
     delivery_free(delivery);
-    if (inflight->count == 0 && inflight->capacity > CAPACITY_MIN) {
-        /* A burst is over: an idle session keeps no table. */
+    if (inflight->count == 0 && inflight->capacity > CAPACITY_KEPT) {
+        /* A large burst is over: an idle session keeps a small table. */
         free(inflight->slots);
         inflight->slots = NULL;
         inflight->capacity = 0;

@@ -59,6 +59,7 @@ struct session {
     uint16_t receiving_count;
     uint16_t receiving_capacity;
     uint16_t resend_count;          /* in flight, not yet sent on this connection */
+    uint16_t receive_max;           /* open QoS 1 and 2 messages that we told the client to keep to */
     uint16_t window;                /* in-flight deliveries that the client takes */
     uint16_t client_id_size;
     uint8_t version;                /* enum mqtt_version of the latest connection */
