@@ -14,9 +14,9 @@ struct field {
     size_t size;
 };
 
-#define FIELD_OF(type, member, option)                                                             \
-    {                                                                                              \
-        option, offsetof(type, member), sizeof(((type *)0)->member)                                \
+#define FIELD_OF(type, member, option) \
+    { \
+        option, offsetof(type, member), sizeof(((type *)0)->member) \
     }
 #define TUNABLE(member, option) FIELD_OF(struct conf_tunable, member, option)
 #define FIXED(member, option) FIELD_OF(struct conf, member, option)

@@ -67,9 +67,9 @@ bool syslog_link_send(struct syslog_link *link, enum log_level level, const char
     struct tm local;
     localtime_r(&now, &local);
     strftime(stamp, sizeof stamp, "%h %e %T", &local);
-    int length =
-        snprintf(text, sizeof text, "<%d>%s courtier[%ld]: %.*s",
-                 link->facility | priority_of(level), stamp, (long)getpid(), (int)size, line);
+    int length = snprintf(text, sizeof text, "<%d>%s courtier[%ld]: %.*s",
+                          link->facility | priority_of(level), stamp, (long)getpid(), (int)size,
+                          line);
     if (link->fd < 0)
         connect_link(link);
     if (link->fd < 0)

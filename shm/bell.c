@@ -18,10 +18,7 @@
  * process may have woken and gone to sleep again.
  */
 
-enum {
-    ASLEEP = 1,
-    NEXT_SLEEP = 2
-};
+enum { ASLEEP = 1, NEXT_SLEEP = 2 };
 
 bool bell_ring(struct bell *bell)
 {

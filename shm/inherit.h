@@ -12,11 +12,7 @@
 
 #include <stdint.h>
 
-enum role {
-    ROLE_MASTER,
-    ROLE_STORE,
-    ROLE_WORKER
-};
+enum role { ROLE_MASTER, ROLE_STORE, ROLE_WORKER };
 
 /* Exit codes of a child that have a meaning for the master. */
 enum {
@@ -35,16 +31,16 @@ struct inherit {
     unsigned slot;
     const struct region *region;
     const struct conf *conf;
-    const int *bell_fds;      /* eventfd per slot, all of them */
+    const int *bell_fds;                      /* eventfd per slot, all of them */
     const struct inherit_listener *listeners; /* worker: its listening sockets */
     unsigned listener_count;
-    int handoff_in;           /* worker: connections that come home; SOCK_SEQPACKET, non-blocking */
-    const int *handoff_out;   /* worker: per slot, where to send a connection; -1 for itself */
-    int control_fd;           /* the master's word (common/ipc/control.h), non-blocking */
-    const char *live_path;    /* folder of the live store */
-    uint64_t live_size_max;   /* its map size: the conf's, or less on a small file system */
-    uint64_t epoch;           /* rises with every process that the master starts */
-    bool is_successor;        /* the slot had a process before */
+    int handoff_in;         /* worker: connections that come home; SOCK_SEQPACKET, non-blocking */
+    const int *handoff_out; /* worker: per slot, where to send a connection; -1 for itself */
+    int control_fd;         /* the master's word (common/ipc/control.h), non-blocking */
+    const char *live_path;  /* folder of the live store */
+    uint64_t live_size_max; /* its map size: the conf's, or less on a small file system */
+    uint64_t epoch;         /* rises with every process that the master starts */
+    bool is_successor;      /* the slot had a process before */
 };
 
 #endif

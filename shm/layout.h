@@ -51,7 +51,7 @@ struct layout_generations {
 /* One per process. The first line belongs to everybody who rings the bell, the
  * others to the process alone. */
 struct layout_slot {
-    _Alignas(LAYOUT_LINE) _Atomic uint32_t sleeping; /* odd: asleep; number of the sleep above */
+    _Alignas(LAYOUT_LINE) _Atomic uint32_t sleeping;  /* odd: asleep; number of the sleep above */
     _Alignas(LAYOUT_LINE) _Atomic uint32_t heartbeat; /* answers to the master's pings */
     _Atomic uint32_t pid;
     char words[LAYOUT_WORDS_MAX];
@@ -62,12 +62,12 @@ struct layout_slot {
  * 32 bits and are compared by unsigned difference; ring_size is at most 2^26. */
 struct layout_ring {
     _Alignas(LAYOUT_LINE) _Atomic uint32_t head; /* records before it are published */
-    _Atomic uint32_t waiting;  /* raised when the producer found no room and wants the bell */
-    uint32_t epoch;            /* raised when a new producer takes over */
+    _Atomic uint32_t waiting; /* raised when the producer found no room and wants the bell */
+    uint32_t epoch;           /* raised when a new producer takes over */
     _Alignas(LAYOUT_LINE) _Atomic uint32_t tail; /* records before it are done with */
-    _Atomic uint32_t settled;  /* records before it are delivered or on disk */
-    _Atomic uint32_t working;  /* end of the record in hand; none when not after tail */
-    uint32_t suspect;          /* what `working` was when a consumer died */
+    _Atomic uint32_t settled;                    /* records before it are delivered or on disk */
+    _Atomic uint32_t working; /* end of the record in hand; none when not after tail */
+    uint32_t suspect;         /* what `working` was when a consumer died */
     uint32_t suspect_deaths;
     _Alignas(LAYOUT_LINE) unsigned char data[];
 };

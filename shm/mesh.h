@@ -20,8 +20,8 @@ struct mesh {
     struct ring out[MESH_PEERS_MAX];
     struct ring in[MESH_PEERS_MAX];
     struct bell bells[MESH_PEERS_MAX];
-    uint64_t unpublished; /* bit per peer: committed, not yet published */
-    uint64_t refused;     /* bit per peer: its ring had no room for a record */
+    uint64_t unpublished;            /* bit per peer: committed, not yet published */
+    uint64_t refused;                /* bit per peer: its ring had no room for a record */
     uint32_t wanted[MESH_PEERS_MAX]; /* ... of this size */
 };
 

@@ -88,8 +88,8 @@ static void make_stack(void)
 
     if (least > STACK_SIZE_MIN / 2)
         stack.ss_size = (size_t)least * 2;
-    stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                       -1, 0);
+    stack.ss_sp =
+        mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) < 0)
         fatal("no stack for signals: %s", strerror(errno));
 }

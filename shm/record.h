@@ -45,15 +45,15 @@ enum {
 
 struct record_message {
     enum record_purpose purpose;
-    uint64_t message_id;    /* unique across restarts: slot, epoch, count */
-    uint64_t expiry_at_ms;  /* boot clock; 0: never */
-    uint32_t publisher;     /* the producer's handle for HOLD; 0: nobody to hold */
-    uint32_t will_delay_s;  /* will */
+    uint64_t message_id;       /* unique across restarts: slot, epoch, count */
+    uint64_t expiry_at_ms;     /* boot clock; 0: never */
+    uint32_t publisher;        /* the producer's handle for HOLD; 0: nobody to hold */
+    uint32_t will_delay_s;     /* will */
     uint32_t session_expiry_s; /* will */
     uint8_t qos;
     bool retain;
-    bool plain;             /* delivery: plain subscriptions match */
-    uint8_t hops;           /* delivery: times a shared message was passed on */
+    bool plain;   /* delivery: plain subscriptions match */
+    uint8_t hops; /* delivery: times a shared message was passed on */
     struct bytes topic;
     struct bytes properties; /* only those that pass through */
     struct bytes client_id;  /* will */
@@ -101,7 +101,8 @@ bool record_get_reset(const struct ring_record *record, uint64_t *ret_serial);
 
 /* FILTER: this worker wants (or no longer wants) messages for a plain filter.
  * Absolute, so that reading it twice does no harm. Serials rise by one with each
- * FILTER, GROUP and RESET of a worker. */
+ * FILTER, GROUP and RESET of a worker. A filter here, as a client id below, fits
+ * into one record of the ring with 32 bytes besides; a longer one is a check(). */
 struct record_filter {
     uint64_t serial;
     bool any;        /* some session here subscribes */

@@ -22,12 +22,7 @@
  * was set aside; it is passed over.
  */
 
-enum {
-    FLAG_RETAIN = 1,
-    FLAG_PLAIN = 2,
-    QOS_MAX = 2,
-    PIECES = 5
-};
+enum { FLAG_RETAIN = 1, FLAG_PLAIN = 2, QOS_MAX = 2 };
 
 struct message_head {
     uint64_t message_id;
@@ -57,24 +52,10 @@ static_assert(sizeof(struct fragment_head) == 16, "no padding that would leak");
 
 /* -- what both sides know -- */
 
-struct pieces {
-    struct bytes in_order[PIECES];
-};
-
-static struct pieces pieces_of(const struct record_message *message)
+static uint64_t body_size(const struct message_head *head)
 {
-    return (struct pieces){{message->topic, message->properties, message->client_id,
-                            message->groups, message->payload}};
-}
-
-static uint64_t body_size(const struct record_message *message)
-{
-    struct pieces pieces = pieces_of(message);
-    uint64_t size = 0;
-
-    for (unsigned i = 0; i < PIECES; i++)
-        size += pieces.in_order[i].size;
-    return size;
+    return (uint64_t)head->topic_size + head->properties_size + head->client_id_size +
+           head->groups_size + head->payload_size;
 }
 
 static bool is_valid(const struct message_head *head)
@@ -87,8 +68,7 @@ static bool is_valid(const struct message_head *head)
         return false;
     if (head->groups_size % sizeof(struct hash128) != 0)
         return false;
-    return head->topic_size > 0 &&
-           head->groups_size <= RECORD_GROUPS_MAX * sizeof(struct hash128);
+    return head->topic_size > 0 && head->groups_size <= RECORD_GROUPS_MAX * sizeof(struct hash128);
 }
 
 /* -- the sender -- */
@@ -116,86 +96,98 @@ static struct message_head head_of(const struct record_message *message)
     };
 }
 
+/* A copy of some of the body on its way. */
+struct copy {
+    uint8_t *place;
+    size_t skip; /* bytes of the body before those that are wanted */
+    size_t left; /* bytes that are wanted */
+};
+
+static void copy_piece(struct copy *copy, struct bytes piece)
+{
+    size_t step;
+
+    if (copy->skip >= piece.size) {
+        copy->skip -= piece.size;
+        return;
+    }
+    step = piece.size - copy->skip;
+    if (step > copy->left)
+        step = copy->left;
+    memcpy(copy->place, piece.data + copy->skip, step);
+    copy->place += step;
+    copy->left -= step;
+    copy->skip = 0;
+}
+
 /* Copies `size` bytes of the body, from `offset` on, to `place`. */
 static void copy_body(uint8_t *place, const struct record_message *message, size_t offset,
                       size_t size)
 {
-    struct pieces pieces = pieces_of(message);
+    struct copy copy = {.place = place, .skip = offset, .left = size};
 
-    for (unsigned i = 0; i < PIECES && size > 0; i++) {
-        struct bytes piece = pieces.in_order[i];
-        size_t step;
-
-        if (offset >= piece.size) {
-            offset -= piece.size;
-            continue;
-        }
-        step = piece.size - offset < size ? piece.size - offset : size;
-        memcpy(place, piece.data + offset, step);
-        place += step;
-        size -= step;
-        offset = 0;
-    }
+    copy_piece(&copy, message->topic);
+    copy_piece(&copy, message->properties);
+    copy_piece(&copy, message->client_id);
+    copy_piece(&copy, message->groups);
+    copy_piece(&copy, message->payload);
 }
 
-/* One record of a message: `head`, then as much of the body as goes in. */
-struct part {
-    enum record_kind kind;
-    struct bytes head;
-    const struct record_message *message;
-    size_t offset; /* where in the body */
-    size_t left;   /* of the body, from there */
-};
-
-/* Body bytes committed, or 0 when the ring is full. */
-static size_t put_part(struct mesh *mesh, unsigned peer, const struct part *part)
+/* Room for a record with a head and as much of the `left` bytes of the body as
+ * goes in, which is *ret_chunk; NULL when the ring is full. */
+static uint8_t *reserve(struct mesh *mesh, unsigned peer, size_t head_size, size_t left,
+                        size_t *ret_chunk)
 {
-    size_t chunk_max = ring_record_max(&mesh->out[peer]) - part->head.size;
-    size_t chunk = part->left < chunk_max ? part->left : chunk_max;
-    uint32_t size = (uint32_t)(part->head.size + chunk);
-    uint8_t *room = mesh_reserve(mesh, peer, size);
+    size_t chunk_max = ring_record_max(&mesh->out[peer]) - head_size;
+    size_t chunk = left < chunk_max ? left : chunk_max;
+
+    *ret_chunk = chunk;
+    return mesh_reserve(mesh, peer, (uint32_t)(head_size + chunk));
+}
+
+static bool put_first(struct mesh *mesh, unsigned peer, const struct record_message *message,
+                      const struct message_head *head, struct record_sender *sender)
+{
+    size_t chunk;
+    uint8_t *room = reserve(mesh, peer, sizeof *head, (size_t)body_size(head), &chunk);
 
     if (room == NULL)
-        return 0;
-    memcpy(room, part->head.data, part->head.size);
-    copy_body(room + part->head.size, part->message, part->offset, chunk);
-    mesh_commit(mesh, peer, size, (uint16_t)part->kind);
-    return chunk;
+        return false;
+    memcpy(room, head, sizeof *head);
+    copy_body(room + sizeof *head, message, 0, chunk);
+    mesh_commit(mesh, peer, (uint32_t)(sizeof *head + chunk), RECORD_MESSAGE);
+    sender->begun = true;
+    sender->sent = chunk;
+    return true;
 }
 
-static bool put_fragment(struct mesh *mesh, unsigned peer, const struct record_message *message,
-                         struct record_sender *sender, size_t left)
+static bool put_next(struct mesh *mesh, unsigned peer, const struct record_message *message,
+                     size_t left, struct record_sender *sender)
 {
     struct fragment_head head = {.message_id = message->message_id, .offset = sender->sent};
-    struct part part = {.kind = RECORD_FRAGMENT,
-                        .head = {(const uint8_t *)&head, sizeof head},
-                        .message = message,
-                        .offset = sender->sent,
-                        .left = left};
-    size_t chunk = put_part(mesh, peer, &part);
+    size_t chunk;
+    uint8_t *room = reserve(mesh, peer, sizeof head, left, &chunk);
 
+    if (room == NULL)
+        return false;
+    memcpy(room, &head, sizeof head);
+    copy_body(room + sizeof head, message, sender->sent, chunk);
+    mesh_commit(mesh, peer, (uint32_t)(sizeof head + chunk), RECORD_FRAGMENT);
     sender->sent += chunk;
-    return chunk > 0;
+    return true;
 }
 
 bool record_put_message(struct mesh *mesh, unsigned peer, const struct record_message *message,
                         struct record_sender *sender)
 {
     struct message_head head = head_of(message);
-    struct part part = {.kind = RECORD_MESSAGE,
-                        .head = {(const uint8_t *)&head, sizeof head},
-                        .message = message,
-                        .left = (size_t)body_size(message)};
+    size_t total = (size_t)body_size(&head);
 
-    if (!sender->begun) {
-        check(is_valid(&head));
-        sender->sent = put_part(mesh, peer, &part);
-        sender->begun = sender->sent > 0;
-        if (!sender->begun)
-            return false;
-    }
-    while (sender->sent < part.left) {
-        if (!put_fragment(mesh, peer, message, sender, part.left - sender->sent))
+    check(is_valid(&head));
+    if (!sender->begun && !put_first(mesh, peer, message, &head, sender))
+        return false;
+    while (sender->sent < total) {
+        if (!put_next(mesh, peer, message, total - sender->sent, sender))
             return false;
     }
     return true;
@@ -203,37 +195,41 @@ bool record_put_message(struct mesh *mesh, unsigned peer, const struct record_me
 
 /* -- the receiver -- */
 
-static struct record_message message_of(const struct message_head *head)
+/* Everything but where the pieces are. */
+static void set_message(struct record_message *message, const struct message_head *head)
 {
-    return (struct record_message){
-        .purpose = (enum record_purpose)head->purpose,
-        .message_id = head->message_id,
-        .expiry_at_ms = head->expiry_at_ms,
-        .publisher = head->publisher,
-        .will_delay_s = head->will_delay_s,
-        .session_expiry_s = head->session_expiry_s,
-        .qos = head->qos,
-        .retain = (head->flags & FLAG_RETAIN) != 0,
-        .plain = (head->flags & FLAG_PLAIN) != 0,
-        .hops = head->hops,
-        .topic.size = head->topic_size,
-        .properties.size = head->properties_size,
-        .client_id.size = head->client_id_size,
-        .groups.size = head->groups_size,
-        .payload.size = head->payload_size,
-    };
+    message->purpose = (enum record_purpose)head->purpose;
+    message->message_id = head->message_id;
+    message->expiry_at_ms = head->expiry_at_ms;
+    message->publisher = head->publisher;
+    message->will_delay_s = head->will_delay_s;
+    message->session_expiry_s = head->session_expiry_s;
+    message->qos = head->qos;
+    message->retain = (head->flags & FLAG_RETAIN) != 0;
+    message->plain = (head->flags & FLAG_PLAIN) != 0;
+    message->hops = head->hops;
+    message->topic.size = head->topic_size;
+    message->properties.size = head->properties_size;
+    message->client_id.size = head->client_id_size;
+    message->groups.size = head->groups_size;
+    message->payload.size = head->payload_size;
 }
 
 /* Points the pieces of a message, whose sizes are set, into its whole body. */
 static void point_into(struct record_message *message, const uint8_t *body)
 {
-    struct bytes *in_order[PIECES] = {&message->topic, &message->properties, &message->client_id,
-                                      &message->groups, &message->payload};
+    message->topic.data = body;
+    message->properties.data = message->topic.data + message->topic.size;
+    message->client_id.data = message->properties.data + message->properties.size;
+    message->groups.data = message->client_id.data + message->client_id.size;
+    message->payload.data = message->groups.data + message->groups.size;
+}
 
-    for (unsigned i = 0; i < PIECES; i++) {
-        in_order[i]->data = body;
-        body += in_order[i]->size;
-    }
+static size_t assembly_total(const struct record_assembly *assembly)
+{
+    struct message_head head = head_of(&assembly->message);
+
+    return (size_t)body_size(&head);
 }
 
 /* Makes room for `needed` bytes of the `total`, doubling: a head that promises
@@ -260,7 +256,7 @@ static bool grow(struct record_assembly *assembly, size_t needed, size_t total)
 static enum record_progress add(struct record_assembly *assembly, struct bytes chunk,
                                 struct record_message *ret_message)
 {
-    size_t total = (size_t)body_size(&assembly->message);
+    size_t total = assembly_total(assembly);
 
     if (!grow(assembly, assembly->filled + chunk.size, total)) {
         record_assembly_done(assembly);
@@ -290,22 +286,20 @@ static enum record_progress get_first(struct record_assembly *assembly,
                                       const struct ring_record *record, size_t memory_max,
                                       struct record_message *ret_message)
 {
-    struct record_message message;
     struct message_head head;
     struct bytes chunk;
 
     record_assembly_done(assembly);
     if (!split(record, &head, sizeof head, &chunk) || !is_valid(&head))
         return RECORD_BROKEN;
-    message = message_of(&head);
-    if (chunk.size == body_size(&message)) {
-        point_into(&message, chunk.data);
-        *ret_message = message;
+    if (chunk.size == body_size(&head)) {
+        set_message(ret_message, &head);
+        point_into(ret_message, chunk.data);
         return RECORD_WHOLE;
     }
-    if (chunk.size > body_size(&message) || body_size(&message) > memory_max)
+    if (chunk.size > body_size(&head) || body_size(&head) > memory_max)
         return RECORD_BROKEN;
-    assembly->message = message;
+    set_message(&assembly->message, &head);
     return add(assembly, chunk, ret_message);
 }
 
@@ -326,7 +320,7 @@ static enum record_progress get_next(struct record_assembly *assembly,
         record_assembly_done(assembly);
         return RECORD_PARTIAL;
     }
-    if (chunk.size > body_size(&assembly->message) - assembly->filled) {
+    if (chunk.size > assembly_total(assembly) - assembly->filled) {
         record_assembly_done(assembly);
         return RECORD_BROKEN;
     }

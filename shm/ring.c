@@ -282,7 +282,7 @@ bool ring_release(struct ring *ring)
     atomic_store_explicit(&shared->tail, ring->own, memory_order_release); /* B */
     ring->shown = ring->own;
     if (shared->suspect_deaths != 0 && has_reached(ring->own, shared->suspect))
-        shared->suspect_deaths = 0; /* its position will come again after 4 GiB */
+        shared->suspect_deaths = 0;            /* its position will come again after 4 GiB */
     atomic_thread_fence(memory_order_seq_cst); /* E */
     waiting = atomic_load_explicit(&shared->waiting, memory_order_relaxed);
     if (waiting == ring->answered)

@@ -19,18 +19,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum {
-    RING_RECORD_ALIGN = 8,
-    RING_HEADER_SIZE = 8
-};
+enum { RING_RECORD_ALIGN = 8, RING_HEADER_SIZE = 8 };
 
 /* One side's private view; only the functions look inside. */
 struct ring {
     struct layout_ring *shared;
-    uint32_t size;   /* bytes of data, power of two */
-    uint32_t own;    /* producer: end of what is committed; consumer: next to read */
-    uint32_t shown;  /* producer: published head; consumer: released tail */
-    uint32_t cached; /* the other side's position when last looked at */
+    uint32_t size;     /* bytes of data, power of two */
+    uint32_t own;      /* producer: end of what is committed; consumer: next to read */
+    uint32_t shown;    /* producer: published head; consumer: released tail */
+    uint32_t cached;   /* the other side's position when last looked at */
     uint32_t start;    /* producer: where the reservation begins */
     uint32_t reserved; /* producer: its bytes with the header; 0: none */
     uint32_t answered; /* consumer: value of `waiting` that got its bell */

@@ -11,10 +11,7 @@
  * each slot at some moment of its own.
  */
 
-enum kind {
-    COUNT,
-    GAUGE
-};
+enum kind { COUNT, GAUGE };
 
 static const struct row {
     const char *name;

@@ -4,39 +4,39 @@
  * has one. Include with STAT defined for the rows; without it, for STATS_COUNT.
  */
 #ifndef STATS_ROWS
-#define STATS_ROWS(STAT)                                                                         \
-    STAT(bytes_received, COUNT)                                                                  \
-    STAT(bytes_sent, COUNT)                                                                      \
-    STAT(messages_received, COUNT)  /* packets of any type */                                    \
-    STAT(messages_sent, COUNT)                                                                   \
-    STAT(publish_received, COUNT)                                                                \
-    STAT(publish_sent, COUNT)                                                                    \
-    STAT(publish_dropped, COUNT)    /* for one subscriber each */                                \
-    STAT(publish_bytes_received, COUNT) /* payloads */                                           \
-    STAT(publish_bytes_sent, COUNT)                                                              \
-    STAT(connections_opened, COUNT)                                                              \
-    STAT(connects_received, COUNT)                                                               \
-    STAT(clients_connected, GAUGE)                                                               \
-    STAT(clients_total, GAUGE)      /* sessions, connected or not */                             \
-    STAT(clients_expired, COUNT)                                                                 \
-    STAT(sockets_open, GAUGE)                                                                    \
-    STAT(subscriptions, GAUGE)                                                                   \
-    STAT(shared_subscriptions, GAUGE)                                                            \
-    STAT(retained_messages, GAUGE)                                                               \
-    STAT(retained_bytes, GAUGE)                                                                  \
-    STAT(stored_messages, GAUGE)    /* queued and in flight, per subscriber */                   \
-    STAT(stored_bytes, GAUGE)                                                                    \
-    STAT(handoffs, COUNT)           /* connections passed to their home */                       \
-    STAT(forwarded, COUNT)          /* records put into other workers' rings */                  \
-    STAT(ring_full, COUNT)          /* times a producer found no room */                         \
-    STAT(publishers_held, COUNT)    /* times a publisher was pushed back */                      \
-    STAT(route_hits, COUNT)                                                                      \
-    STAT(route_misses, COUNT)                                                                    \
-    STAT(quarantined, COUNT)        /* records set aside */                                      \
-    STAT(log_dropped, COUNT)                                                                     \
-    STAT(turns, COUNT)              /* passes of the event loop */                               \
-    STAT(respawns, COUNT)                                                                        \
-    STAT(live_refused, COUNT)       /* writes that the live store had no room for */
+#define STATS_ROWS(STAT) \
+    STAT(bytes_received, COUNT) \
+    STAT(bytes_sent, COUNT) \
+    STAT(messages_received, COUNT) /* packets of any type */ \
+    STAT(messages_sent, COUNT) \
+    STAT(publish_received, COUNT) \
+    STAT(publish_sent, COUNT) \
+    STAT(publish_dropped, COUNT)        /* for one subscriber each */ \
+    STAT(publish_bytes_received, COUNT) /* payloads */ \
+    STAT(publish_bytes_sent, COUNT) \
+    STAT(connections_opened, COUNT) \
+    STAT(connects_received, COUNT) \
+    STAT(clients_connected, GAUGE) \
+    STAT(clients_total, GAUGE) /* sessions, connected or not */ \
+    STAT(clients_expired, COUNT) \
+    STAT(sockets_open, GAUGE) \
+    STAT(subscriptions, GAUGE) \
+    STAT(shared_subscriptions, GAUGE) \
+    STAT(retained_messages, GAUGE) \
+    STAT(retained_bytes, GAUGE) \
+    STAT(stored_messages, GAUGE) /* queued and in flight, per subscriber */ \
+    STAT(stored_bytes, GAUGE) \
+    STAT(handoffs, COUNT)        /* connections passed to their home */ \
+    STAT(forwarded, COUNT)       /* records put into other workers' rings */ \
+    STAT(ring_full, COUNT)       /* times a producer found no room */ \
+    STAT(publishers_held, COUNT) /* times a publisher was pushed back */ \
+    STAT(route_hits, COUNT) \
+    STAT(route_misses, COUNT) \
+    STAT(quarantined, COUNT) /* records set aside */ \
+    STAT(log_dropped, COUNT) \
+    STAT(turns, COUNT) /* passes of the event loop */ \
+    STAT(respawns, COUNT) \
+    STAT(live_refused, COUNT) /* writes that the live store had no room for */
 
 enum {
 #define STAT_ONE(name, kind) +1

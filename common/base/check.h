@@ -24,8 +24,7 @@ _Noreturn void check_failed(const char *file, int line, const char *text);
 _Noreturn void check_fatal(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-#define check(expr) \
-    ((expr) ? (void)0 : check_failed(__FILE__, __LINE__, #expr))
+#define check(expr) ((expr) ? (void)0 : check_failed(__FILE__, __LINE__, #expr))
 #define unreachable() check_failed(__FILE__, __LINE__, "unreachable")
 #define fatal(...) check_fatal(__FILE__, __LINE__, __VA_ARGS__)
 

@@ -16,8 +16,7 @@ struct list_node {
 };
 
 /* The object that embeds `node` as its member. */
-#define list_owner(node, type, member) \
-    ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define list_owner(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 static inline void list_init(struct list_node *node)
 {
@@ -79,8 +78,8 @@ static inline struct list_node *list_first(const struct list_node *head)
 }
 
 /* Walks the list; the body may remove `node` itself, and nothing else. */
-#define list_for_each(node, head)                                              \
-    for (struct list_node *node = (head)->next, *node##_next = node->next;     \
-         node != (head); node = node##_next, node##_next = node->next)
+#define list_for_each(node, head) \
+    for (struct list_node *node = (head)->next, *node##_next = node->next; node != (head); \
+         node = node##_next, node##_next = node->next)
 
 #endif

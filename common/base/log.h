@@ -48,10 +48,10 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_notice(...) log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
 #define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...)                                 \
-    do {                                               \
-        if (log_is_on(LOG_LEVEL_DEBUG))                \
-            log_line(LOG_LEVEL_DEBUG, __VA_ARGS__);    \
+#define log_debug(...) \
+    do { \
+        if (log_is_on(LOG_LEVEL_DEBUG)) \
+            log_line(LOG_LEVEL_DEBUG, __VA_ARGS__); \
     } while (0)
 
 /* At most `burst` lines per 10 s from one call site; the state is the caller's

@@ -26,11 +26,11 @@ void conf_free(struct conf *conf)
     if (!conf)
         return;
     owner = list_owner(conf, struct conf_owner, conf);
-    list_for_each (node, &conf->listeners) {
+    list_for_each(node, &conf->listeners) {
         list_remove(node);
         free(list_owner(node, struct conf_listener, node));
     }
-    list_for_each (node, &owner->texts) {
+    list_for_each(node, &owner->texts) {
         list_remove(node);
         free(list_owner(node, struct conf_text, node));
     }
@@ -39,7 +39,7 @@ void conf_free(struct conf *conf)
 
 void conf_problems_free(struct list_node *problems)
 {
-    list_for_each (node, problems) {
+    list_for_each(node, problems) {
         struct conf_problem *problem = list_owner(node, struct conf_problem, node);
 
         list_remove(node);

@@ -24,17 +24,9 @@ enum {
     CONF_WORKERS_MAX = 60 /* with store and master they fit a 64-bit mask */
 };
 
-enum conf_event_loop {
-    CONF_LOOP_AUTO,
-    CONF_LOOP_URING,
-    CONF_LOOP_EPOLL
-};
+enum conf_event_loop { CONF_LOOP_AUTO, CONF_LOOP_URING, CONF_LOOP_EPOLL };
 
-enum conf_socket_domain {
-    CONF_DOMAIN_ANY,
-    CONF_DOMAIN_IPV4,
-    CONF_DOMAIN_IPV6
-};
+enum conf_socket_domain { CONF_DOMAIN_ANY, CONF_DOMAIN_IPV4, CONF_DOMAIN_IPV6 };
 
 enum conf_timestamp {
     CONF_STAMP_NONE,
@@ -65,23 +57,23 @@ struct conf_listener {
 /* What a reload may change: plain values, no pointers. Sizes in bytes, counts
  * as counts; 0 means "no limit" only where the comment says so. */
 struct conf_tunable {
-    uint32_t log_mask;             /* of LOG_MASK() bits */
-    uint32_t sys_interval_s;       /* 0: no $SYS */
-    uint32_t packet_size_max;      /* max_packet_size; 1 to 268435460, default 10 MiB */
-    uint16_t inflight_max;         /* max_inflight_messages; 0: 65535 */
-    uint16_t keepalive_max_s;      /* max_keepalive; 0: no limit */
-    uint32_t queued_messages_max;  /* max_queued_messages, per session; 0: no limit */
-    uint64_t queued_bytes_max;     /* max_queued_bytes, per session; 0: no limit */
-    uint32_t subscriptions_max;    /* max_subscriptions_per_session */
-    uint32_t output_buffer_max;    /* max_output_buffer, per client */
-    uint32_t topic_size_max;       /* max_topic_length, 1 to 65535 */
-    uint32_t topic_levels_max;     /* max_topic_levels */
-    uint32_t connect_timeout_s;    /* connect_timeout, 1 to 600 */
-    uint32_t session_expiry_max_s; /* persistent_client_expiration; 0xFFFFFFFF: never */
-    uint32_t sessions_max;         /* max_sessions, over all workers */
-    int64_t connections_max;       /* global_max_connections; -1: no limit */
-    uint16_t topic_alias_max;      /* max_topic_alias, from clients */
-    uint16_t topic_alias_out_max;  /* max_topic_alias_broker, towards clients */
+    uint32_t log_mask;              /* of LOG_MASK() bits */
+    uint32_t sys_interval_s;        /* 0: no $SYS */
+    uint32_t packet_size_max;       /* max_packet_size; 1 to 268435460, default 10 MiB */
+    uint16_t inflight_max;          /* max_inflight_messages; 0: 65535 */
+    uint16_t keepalive_max_s;       /* max_keepalive; 0: no limit */
+    uint32_t queued_messages_max;   /* max_queued_messages, per session; 0: no limit */
+    uint64_t queued_bytes_max;      /* max_queued_bytes, per session; 0: no limit */
+    uint32_t subscriptions_max;     /* max_subscriptions_per_session */
+    uint32_t output_buffer_max;     /* max_output_buffer, per client */
+    uint32_t topic_size_max;        /* max_topic_length, 1 to 65535 */
+    uint32_t topic_levels_max;      /* max_topic_levels */
+    uint32_t connect_timeout_s;     /* connect_timeout, 1 to 600 */
+    uint32_t session_expiry_max_s;  /* persistent_client_expiration; 0xFFFFFFFF: never */
+    uint32_t sessions_max;          /* max_sessions, over all workers */
+    int64_t connections_max;        /* global_max_connections; -1: no limit */
+    uint16_t topic_alias_max;       /* max_topic_alias, from clients */
+    uint16_t topic_alias_out_max;   /* max_topic_alias_broker, towards clients */
     uint32_t retained_messages_max; /* max_retained_messages */
     bool allow_anonymous;
     bool allow_zero_length_clientid;
@@ -96,18 +88,18 @@ struct conf {
     struct conf_tunable tunable;
     struct list_node listeners; /* of struct conf_listener; never empty after conf_load */
     unsigned listener_count;
-    unsigned workers;           /* 1 to CONF_WORKERS_MAX; auto is resolved by conf_load */
+    unsigned workers; /* 1 to CONF_WORKERS_MAX; auto is resolved by conf_load */
     enum conf_event_loop event_loop;
-    bool cpu_affinity;          /* pin worker i to CPU i */
-    bool daemonize;             /* -d */
-    bool verbose;               /* -v */
-    const char *file;           /* -c; NULL: none */
+    bool cpu_affinity; /* pin worker i to CPU i */
+    bool daemonize;    /* -d */
+    bool verbose;      /* -v */
+    const char *file;  /* -c; NULL: none */
     const char *pid_file;
-    const char *user;           /* NULL: the default accounts */
-    const char *live_location;  /* default /dev/shm */
-    uint64_t live_size_max;     /* map size of the live store, bytes */
-    uint32_t ring_size;         /* bytes per ring of the mesh, a power of two */
-    unsigned log_dest;          /* of enum conf_log_dest bits */
+    const char *user;          /* NULL: the default accounts */
+    const char *live_location; /* default /dev/shm */
+    uint64_t live_size_max;    /* map size of the live store, bytes */
+    uint32_t ring_size;        /* bytes per ring of the mesh, a power of two */
+    unsigned log_dest;         /* of enum conf_log_dest bits */
     const char *log_file;
     const char *log_facility;
     enum conf_timestamp log_timestamp;

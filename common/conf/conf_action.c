@@ -72,8 +72,7 @@ static void take_log_file(struct conf_parse *parse, struct bytes path)
     conf->log_dest |= CONF_LOG_FILE;
     if (!first) {
         conf->log_file = value.text;
-        conf_parse_remember(parse, conf_option_find(bytes_of("log_dest")), &conf->log_file,
-                            &value);
+        conf_parse_remember(parse, conf_option_find(bytes_of("log_dest")), &conf->log_file, &value);
     } else if (strcmp(first->value.text, value.text) != 0) {
         conf_problem_error(parse,
                            "log_dest file has another path at %s already. Remove one of the two "
@@ -138,7 +137,8 @@ void conf_action_log_facility(struct conf_parse *parse, const struct conf_value 
             return;
         }
     }
-    conf_problem_error(parse, "log_facility: \"%s\" is not known. Write daemon, or 0 to 7 for "
-                              "local0 to local7",
+    conf_problem_error(parse,
+                       "log_facility: \"%s\" is not known. Write daemon, or 0 to 7 for "
+                       "local0 to local7",
                        log_text(bytes_of(value->text)).text);
 }

@@ -14,10 +14,7 @@
 #include "common/conf/conf_parse.h"
 #include "common/conf/conf_problem.h"
 
-enum {
-    FILE_SIZE_MAX = 16 * 1024 * 1024,
-    FILE_SIZE_START = 16 * 1024
-};
+enum { FILE_SIZE_MAX = 16 * 1024 * 1024, FILE_SIZE_START = 16 * 1024 };
 
 static const char suffix[] = ".conf";
 
@@ -140,8 +137,9 @@ void conf_include_take_dir(struct conf_parse *parse, const struct conf_value *va
     }
     count = scandir(value->text, &entries, is_of_interest, compare_names);
     if (count < 0) {
-        conf_problem_error(parse, "include_dir cannot read %s: %s. Create the folder, or remove "
-                                  "the line",
+        conf_problem_error(parse,
+                           "include_dir cannot read %s: %s. Create the folder, or remove "
+                           "the line",
                            value->text, strerror(errno));
         return;
     }

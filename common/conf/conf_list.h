@@ -133,7 +133,7 @@
     VALUE("live_size_max", SIZE, GLOBAL, false, live_size_max, \
         CONF_MIB, CONF_LIVE_SIZE_MAX, "256M", "most bytes of shared topics and retained messages") \
     VALUE("ring_size", SIZE_POWER, GLOBAL, false, ring_size, \
-        64 * CONF_KIB, 64 * CONF_MIB, "1M", "bytes of each ring between two processes") \
+        CONF_MIB, 64 * CONF_MIB, "1M", "bytes of each ring between two processes") \
     /* Mosquitto's, without effect here */ \
     IGNORED("persistence", "false", VOLATILE, CONF_TEXT_VOLATILE) \
     IGNORED("retained_persistence", "false", VOLATILE, CONF_TEXT_VOLATILE) \

@@ -53,7 +53,7 @@ static bool is_same(const struct conf_listener *a, const struct conf_listener *b
 static struct conf_listener *find_same(const struct conf_parse *parse,
                                        const struct conf_listener *wanted)
 {
-    list_for_each (node, &parse->conf->listeners) {
+    list_for_each(node, &parse->conf->listeners) {
         struct conf_listener *listener = list_owner(node, struct conf_listener, node);
 
         if (listener != parse->default_listener && is_same(listener, wanted))
@@ -139,8 +139,7 @@ static bool parse_listener(struct conf_parse *parse, struct bytes text,
         return listener->address != NULL;
     }
     if (port != 0) {
-        conf_problem_error(parse,
-                           "listener: a Unix socket has no port. Write \"listener 0 %s\"",
+        conf_problem_error(parse, "listener: a Unix socket has no port. Write \"listener 0 %s\"",
                            log_text(rest).text);
         return false;
     }
@@ -224,7 +223,7 @@ static void add_argument(struct conf_parse *parse, const char *text, bool is_loc
 /* Mosquitto opens port 1883 for such options; we don't open what nobody asked for. */
 static void warn_unused(struct conf_parse *parse)
 {
-    list_for_each (node, &parse->settings) {
+    list_for_each(node, &parse->settings) {
         const struct conf_setting *setting = list_owner(node, struct conf_setting, node);
 
         if (setting->target != parse->default_listener)
@@ -254,8 +253,7 @@ static void check_default(struct conf_parse *parse)
         return;
     parse->place = own->place;
     conf_problem_error(parse, "\"listener %s\" at %s opens the same port. Remove one of the two",
-                       other->value.text,
-                       conf_problem_place(&other->place, place, sizeof(place)));
+                       other->value.text, conf_problem_place(&other->place, place, sizeof(place)));
 }
 
 void conf_listener_complete(struct conf_parse *parse, const struct conf_arguments *arguments)

@@ -12,10 +12,7 @@ struct conf_listener;
 struct conf_parse;
 struct conf_value;
 
-enum {
-    CONF_LISTENER_PORT = 1883,
-    CONF_LISTENER_COUNT_MAX = 64
-};
+enum { CONF_LISTENER_PORT = 1883, CONF_LISTENER_COUNT_MAX = 64 };
 
 /* A listener with default values, in no list; freed with free(). NULL without
  * memory. */

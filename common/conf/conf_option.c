@@ -14,40 +14,40 @@
 #define FIELD_SIZE(type, field) sizeof(((type *)NULL)->field)
 
 #define VALUE_ROW(keyword_, type_, scope_, reload, field, low, high, standard_, help_) \
-    {                                                                                  \
-        .keyword = (keyword_),                                                         \
-        .kind = CONF_KIND_VALUE,                                                       \
-        .type = CONF_TYPE_##type_,                                                     \
-        .scope = CONF_SCOPE_##scope_,                                                  \
-        .is_reloadable = (reload),                                                     \
-        .field_offset = offsetof(TARGET_##scope_, field),                              \
-        .field_size = FIELD_SIZE(TARGET_##scope_, field),                              \
-        .minimum = (low),                                                              \
-        .maximum = (high),                                                             \
-        .standard = (standard_),                                                       \
-        .help = (help_),                                                               \
+    { \
+        .keyword = (keyword_), \
+        .kind = CONF_KIND_VALUE, \
+        .type = CONF_TYPE_##type_, \
+        .scope = CONF_SCOPE_##scope_, \
+        .is_reloadable = (reload), \
+        .field_offset = offsetof(TARGET_##scope_, field), \
+        .field_size = FIELD_SIZE(TARGET_##scope_, field), \
+        .minimum = (low), \
+        .maximum = (high), \
+        .standard = (standard_), \
+        .help = (help_), \
     },
 #define ACTION_ROW(keyword_, type_, scope_, reload, function, low, high, standard_, help_) \
-    {                                                                                      \
-        .keyword = (keyword_),                                                             \
-        .kind = CONF_KIND_ACTION,                                                          \
-        .type = CONF_TYPE_##type_,                                                         \
-        .scope = CONF_SCOPE_##scope_,                                                      \
-        .is_reloadable = (reload),                                                         \
-        .action = (function),                                                              \
-        .minimum = (low),                                                                  \
-        .maximum = (high),                                                                 \
-        .standard = (standard_),                                                           \
-        .help = (help_),                                                                   \
+    { \
+        .keyword = (keyword_), \
+        .kind = CONF_KIND_ACTION, \
+        .type = CONF_TYPE_##type_, \
+        .scope = CONF_SCOPE_##scope_, \
+        .is_reloadable = (reload), \
+        .action = (function), \
+        .minimum = (low), \
+        .maximum = (high), \
+        .standard = (standard_), \
+        .help = (help_), \
     },
 #define OTHER_ROW(keyword_, kind_, harmless, group_, text) \
-    {                                                      \
-        .keyword = (keyword_),                             \
-        .kind = CONF_KIND_##kind_,                         \
-        .type = CONF_TYPE_TEXT,                            \
-        .group = CONF_GROUP_##group_,                      \
-        .standard = (harmless),                            \
-        .help = (text),                                    \
+    { \
+        .keyword = (keyword_), \
+        .kind = CONF_KIND_##kind_, \
+        .type = CONF_TYPE_TEXT, \
+        .group = CONF_GROUP_##group_, \
+        .standard = (harmless), \
+        .help = (text), \
     },
 #define IGNORED_ROW(keyword, harmless, group, text) \
     OTHER_ROW(keyword, IGNORED, harmless, group, text)
@@ -59,8 +59,8 @@ static const struct conf_option table[] = {
     CONF_LIST(VALUE_ROW, ACTION_ROW, IGNORED_ROW, MISSING_ROW) CONF_BRIDGE_LIST(BRIDGE_ROW)};
 
 /* A maximum that its field could not hold would be cut without a word. */
-#define VALUE_FITS(keyword, type, scope, reload, field, low, high, standard, help)             \
-    _Static_assert(FIELD_SIZE(TARGET_##scope, field) >= 8 ||                                   \
+#define VALUE_FITS(keyword, type, scope, reload, field, low, high, standard, help) \
+    _Static_assert(FIELD_SIZE(TARGET_##scope, field) >= 8 || \
                        (uint64_t)(high) >> (8 * (FIELD_SIZE(TARGET_##scope, field) % 8)) == 0, \
                    keyword ": the maximum does not fit into the field");
 #define NOTHING(...)

@@ -14,15 +14,10 @@
 
 struct conf_parse;
 
-enum conf_kind {
-    CONF_KIND_VALUE,
-    CONF_KIND_ACTION,
-    CONF_KIND_IGNORED,
-    CONF_KIND_MISSING
-};
+enum conf_kind { CONF_KIND_VALUE, CONF_KIND_ACTION, CONF_KIND_IGNORED, CONF_KIND_MISSING };
 
 enum conf_type {
-    CONF_TYPE_BOOL,       /* true or false; 1 and 0 as in Mosquitto 2.0 */
+    CONF_TYPE_BOOL, /* true or false; 1 and 0 as in Mosquitto 2.0 */
     CONF_TYPE_NUMBER,
     CONF_TYPE_SIZE,       /* a number, perhaps with K, M or G */
     CONF_TYPE_SIZE_POWER, /* a SIZE that is a power of two */
@@ -39,12 +34,7 @@ enum conf_scope {
     CONF_SCOPE_EACH      /* every line counts */
 };
 
-enum conf_group {
-    CONF_GROUP_NONE,
-    CONF_GROUP_VOLATILE,
-    CONF_GROUP_PLUGIN,
-    CONF_GROUP_BRIDGE
-};
+enum conf_group { CONF_GROUP_NONE, CONF_GROUP_VOLATILE, CONF_GROUP_PLUGIN, CONF_GROUP_BRIDGE };
 
 /* What a line gives: `text` for CONF_TYPE_TEXT, otherwise NULL and `number`. */
 struct conf_value {

@@ -46,7 +46,7 @@ void conf_parse_remember(struct conf_parse *parse, const struct conf_option *opt
 const struct conf_setting *conf_parse_setting(const struct conf_parse *parse, const char *keyword,
                                               const void *target)
 {
-    list_for_each (node, &parse->settings) {
+    list_for_each(node, &parse->settings) {
         const struct conf_setting *setting = list_owner(node, struct conf_setting, node);
 
         if (setting->target == target && strcmp(setting->option->keyword, keyword) == 0)
@@ -233,7 +233,7 @@ int conf_parse_init(struct conf_parse *parse, struct list_node *problems)
 
 static void free_settings(struct conf_parse *parse)
 {
-    list_for_each (node, &parse->settings) {
+    list_for_each(node, &parse->settings) {
         list_remove(node);
         free(list_owner(node, struct conf_setting, node));
     }

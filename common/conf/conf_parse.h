@@ -43,16 +43,16 @@ struct conf_owner {
 
 struct conf_parse {
     struct conf_owner *owner;
-    struct conf *conf;           /* &owner->conf */
+    struct conf *conf; /* &owner->conf */
     struct list_node *problems;
     struct list_node settings;
-    struct conf_place place;     /* of the line being read */
+    struct conf_place place;                /* of the line being read */
     struct conf_listener *listener;         /* its options come now */
     struct conf_listener *default_listener; /* of port and bind_address; linked when used */
     unsigned error_count;
     unsigned warning_count;
-    unsigned reported_groups;    /* bits of enum conf_group */
-    bool is_main;                /* reading the main file, not an included one */
+    unsigned reported_groups; /* bits of enum conf_group */
+    bool is_main;             /* reading the main file, not an included one */
     bool log_dest_given;
     bool log_type_given;
     bool is_out_of_memory;

@@ -9,10 +9,7 @@
 struct conf_parse;
 struct conf_place;
 
-enum {
-    CONF_PROBLEM_COUNT_MAX = 100,
-    CONF_PROBLEM_PLACE_SIZE = 512
-};
+enum { CONF_PROBLEM_COUNT_MAX = 100, CONF_PROBLEM_PLACE_SIZE = 512 };
 
 /* At the current place. After CONF_PROBLEM_COUNT_MAX errors, or as many warnings,
  * only one more line, which says so. */

@@ -19,19 +19,19 @@ struct unit {
     int64_t factor;
 };
 
-enum {
-    DAY_S = 24 * 60 * 60,
-    BOUND_SIZE = 32
-};
+enum { DAY_S = 24 * 60 * 60, BOUND_SIZE = 32 };
 
 static const struct unit no_units[] = {{0, 0}};
-static const struct unit size_units[] = {{'G', INT64_C(1) << 30}, {'M', INT64_C(1) << 20},
-                                         {'K', INT64_C(1) << 10}, {'g', INT64_C(1) << 30},
-                                         {'m', INT64_C(1) << 20}, {'k', INT64_C(1) << 10},
+static const struct unit size_units[] = {{'G', INT64_C(1) << 30},
+                                         {'M', INT64_C(1) << 20},
+                                         {'K', INT64_C(1) << 10},
+                                         {'g', INT64_C(1) << 30},
+                                         {'m', INT64_C(1) << 20},
+                                         {'k', INT64_C(1) << 10},
                                          {0, 0}};
-static const struct unit time_units[] = {{'s', 1},          {'h', 60 * 60},    {'d', DAY_S},
-                                         {'w', 7 * DAY_S},  {'m', 30 * DAY_S}, {'y', 365 * DAY_S},
-                                         {0, 0}};
+static const struct unit time_units[] = {
+    {'s', 1},          {'h', 60 * 60},     {'d', DAY_S}, {'w', 7 * DAY_S},
+    {'m', 30 * DAY_S}, {'y', 365 * DAY_S}, {0, 0}};
 
 /* In the order of the enums. */
 static const char *const loop_words[] = {"auto", "io_uring", "epoll", NULL};
@@ -122,11 +122,10 @@ static bool parse_number(struct conf_parse *parse, const struct conf_option *opt
 
     if (result == CONF_NUMBER_OK)
         return true;
-    conf_problem_error(parse, "%s: \"%s\" is %s. Give a number from %s to %s%s", option->keyword,
-                       log_text(text).text,
-                       result == CONF_NUMBER_RANGE ? "out of range" : "not a whole number",
-                       bound_text(option->minimum, units, low),
-                       bound_text(option->maximum, units, high), cure);
+    conf_problem_error(
+        parse, "%s: \"%s\" is %s. Give a number from %s to %s%s", option->keyword,
+        log_text(text).text, result == CONF_NUMBER_RANGE ? "out of range" : "not a whole number",
+        bound_text(option->minimum, units, low), bound_text(option->maximum, units, high), cure);
     return false;
 }
 
@@ -180,8 +179,7 @@ static bool parse_size_power(struct conf_parse *parse, const struct conf_option 
         return false;
     if ((number & (number - 1)) != 0) {
         conf_problem_error(parse, "%s: \"%s\" is not a power of two. Write for example \"%s %s\"",
-                           option->keyword, log_text(text).text, option->keyword,
-                           option->standard);
+                           option->keyword, log_text(text).text, option->keyword, option->standard);
         return false;
     }
     *ret_number = number;
@@ -244,8 +242,8 @@ static bool parse_word(struct conf_parse *parse, const struct conf_option *optio
     unreachable();
 }
 
-bool conf_value_parse(struct conf_parse *parse, const struct conf_option *option,
-                      struct bytes text, struct conf_value *ret_value)
+bool conf_value_parse(struct conf_parse *parse, const struct conf_option *option, struct bytes text,
+                      struct conf_value *ret_value)
 {
     struct conf_value value = {.number = 0, .text = NULL};
 

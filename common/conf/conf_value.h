@@ -20,8 +20,8 @@ enum conf_number {
 };
 
 /* False, and one problem is reported, when the text is not such a value. */
-bool conf_value_parse(struct conf_parse *parse, const struct conf_option *option,
-                      struct bytes text, struct conf_value *ret_value);
+bool conf_value_parse(struct conf_parse *parse, const struct conf_option *option, struct bytes text,
+                      struct conf_value *ret_value);
 /* A whole decimal number; no blanks, no sign but '-'. */
 enum conf_number conf_value_number(struct bytes text, int64_t minimum, int64_t maximum,
                                    int64_t *ret_number);

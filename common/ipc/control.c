@@ -17,8 +17,8 @@ struct packet {
 static int body_size(uint32_t kind)
 {
     switch (kind) {
-#define CONTROL(name, number, size)                                                                \
-    case (number):                                                                                 \
+#define CONTROL(name, number, size) \
+    case (number): \
         return (int)(size);
 #include "common/ipc/control_list.h"
 #undef CONTROL

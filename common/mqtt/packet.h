@@ -36,17 +36,14 @@ enum packet_type {
     PACKET_AUTH = 15
 };
 
-enum {
-    PACKET_REMAINING_MAX = 268435455,
-    SUBSCRIPTION_ID_MAX = 268435455
-};
+enum { PACKET_REMAINING_MAX = 268435455, SUBSCRIPTION_ID_MAX = 268435455 };
 
 /* Session Expiry Interval; no enumerator, since it does not fit in an int. */
 #define SESSION_NEVER_EXPIRES UINT32_MAX
 
 /* What a PUBLISH and a will have in common. */
 struct mqtt_message {
-    struct bytes topic;   /* PUBLISH: empty when only an alias was given */
+    struct bytes topic; /* PUBLISH: empty when only an alias was given */
     struct bytes payload;
     struct bytes properties; /* the whole property block, without its length */
     bool properties_pass;    /* the block holds nothing but properties that pass through */
@@ -87,20 +84,20 @@ struct mqtt_connack {
     enum mqtt_reason reason; /* 5.0 code; the encoder maps it for older clients */
     bool has_session_expiry;
     uint32_t session_expiry_s;
-    uint16_t receive_max;         /* 0: absent */
+    uint16_t receive_max; /* 0: absent */
     bool has_qos_max;
-    uint8_t qos_max;              /* 0 or 1 */
+    uint8_t qos_max; /* 0 or 1 */
     bool retain_unavailable;
-    uint32_t packet_size_max;     /* 0: absent */
+    uint32_t packet_size_max;        /* 0: absent */
     struct bytes assigned_client_id; /* empty: absent */
-    uint16_t topic_alias_max;     /* 0: absent */
-    struct bytes reason_string;   /* empty: absent */
+    uint16_t topic_alias_max;        /* 0: absent */
+    struct bytes reason_string;      /* empty: absent */
     bool wildcard_unavailable;
     bool subscription_id_unavailable;
     bool shared_unavailable;
     bool has_server_keep_alive;
     uint16_t server_keep_alive_s;
-    struct bytes response_info;   /* empty: absent */
+    struct bytes response_info;    /* empty: absent */
     struct bytes server_reference; /* empty: absent */
 };
 
@@ -127,11 +124,7 @@ struct mqtt_subscribe {
     struct bytes filters;
 };
 
-enum retain_handling {
-    RETAIN_SEND_ALWAYS = 0,
-    RETAIN_SEND_IF_NEW = 1,
-    RETAIN_SEND_NEVER = 2
-};
+enum retain_handling { RETAIN_SEND_ALWAYS = 0, RETAIN_SEND_IF_NEW = 1, RETAIN_SEND_NEVER = 2 };
 
 struct mqtt_filter {
     struct bytes filter; /* a valid string; not yet checked as a topic filter */

@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/ipc/control.h"
+#include "common/mqtt/packet.h"
 #include "master/store/store_live.h"
 #include "master/store/store_op.h"
 #include "master/store/store_peer.h"
@@ -31,14 +32,18 @@
  * what we had not finished; records are absolute, reading one twice does no harm.
  */
 
-enum { REAP_INTERVAL_MS = 5000, LOG_BURST = 5 };
+enum {
+    REAP_INTERVAL_MS = 5000,
+    LOG_BURST = 5,
+    /* Not the reloadable limit: what was sent under an old one still comes. */
+    MESSAGE_SIZE_MAX = PACKET_REMAINING_MAX + 2 * UINT16_MAX
+};
 
 struct store {
     const struct inherit *inherit;
     struct mesh mesh;
     struct store_live live;
     struct stats stats;
-    uint32_t message_size_max;
     uint64_t reap_at_ms;
     bool stopping;
     struct log_rate refused_rate;
@@ -151,7 +156,7 @@ static void take_record(struct store *store, struct store_peer *peer,
         return;
     }
     enum store_op_progress progress =
-        store_op_decode(&peer->assembly, store->message_size_max, peer->worker, record, op);
+        store_op_decode(&peer->assembly, MESSAGE_SIZE_MAX, peer->worker, record, op);
     if (op->serial != 0 && op->serial <= peer->kept)
         return; /* a predecessor of this process did it */
     switch (progress) {
@@ -182,14 +187,17 @@ static bool pass_ring(struct store *store, struct store_peer *peer)
     uint32_t taken = 0;
     struct ring_record record;
     while (taken < ring_size) {
-        if (store_peer_is_stalled(peer))
+        if (store_peer_is_stalled(peer)) {
+            ring_put_down(&store->mesh.in[peer->worker]);
             return false;
+        }
         if (!ring_next(&store->mesh.in[peer->worker], &record))
             break;
         taken += RING_HEADER_SIZE + record.size;
         peer->unreleased += RING_HEADER_SIZE + record.size;
         take_record(store, peer, &record);
     }
+    ring_put_down(&store->mesh.in[peer->worker]);
     return true;
 }
 
@@ -297,7 +305,6 @@ static void run_timers(struct store *store)
 static void use_tunable(struct store *store, const struct conf_tunable *tunable)
 {
     log_set_mask(tunable->log_mask);
-    store->message_size_max = tunable->packet_size_max;
     store->live.retained_max = tunable->retained_messages_max;
 }
 

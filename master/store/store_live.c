@@ -37,8 +37,8 @@ static int apply_filter(struct store_live *store, struct store_op *op)
 static int apply_group(struct store_live *store, struct store_op *op)
 {
     const struct record_group *group = &op->as.group;
-    return trie_set_group(store->live, group->filter, &group->id, op->worker, group->online,
-                          group->offline, &op->changed);
+    struct trie_weight weight = {group->online, group->offline};
+    return trie_set_group(store->live, group->filter, &group->id, op->worker, weight, &op->changed);
 }
 
 /* Is there room for this topic under max_retained_messages? $SYS always fits: its
@@ -49,8 +49,8 @@ static int admit_retained(struct store_live *store, struct bytes topic, const st
     struct retained old;
     if (topic.size > strlen(sys) && memcmp(topic.data, sys, strlen(sys)) == 0)
         return 0;
-    uint64_t count =
-        stats_get(store->stats, STAT_retained_messages) + (uint64_t)change->retained.messages;
+    uint64_t count = stats_get(store->stats, STAT_retained_messages) +
+                     (uint64_t)change->retained.messages;
     if (count < store->retained_max)
         return 0;
     int r = retain_get(store->live, topic, &old);

@@ -41,24 +41,22 @@ struct live {
     MDB_txn *witness;     /* reader: proves a renewal sound */
     int error;            /* writer: what made the transaction unusable */
     uint64_t next_id;
-    uint64_t id_limit;    /* ids from here on are not taken yet, on record */
+    uint64_t id_limit; /* ids from here on are not taken yet, on record */
     struct hash_key hash_key;
     struct live_room room;
 };
 
 static const uint8_t meta_key[] = {LIVE_META};
 
-static struct bytes meta_key_bytes(void)
-{
-    return (struct bytes){meta_key, sizeof meta_key};
-}
+static const struct bytes meta_key_bytes = {meta_key, sizeof meta_key};
 
 /* LMDB gives EIO where a write to a full tmpfs came out short. */
 static bool disk_is_full(struct live *live)
 {
     int fd;
     struct statvfs fs;
-    if (mdb_env_get_fd(live->env, &fd) != 0 || fstatvfs(fd, &fs) != 0) return false;
+    if (mdb_env_get_fd(live->env, &fd) != 0 || fstatvfs(fd, &fs) != 0)
+        return false;
     return (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BELOW;
 }
 
@@ -93,7 +91,8 @@ static int check_library(void)
     int patch;
     (void)mdb_version(&major, &minor, &patch);
     bool splits_large_pages = major > 0 || minor > 9 || (minor == 9 && patch >= 30);
-    if (sysconf(_SC_PAGESIZE) > PAGE_4K && !splits_large_pages) return -ENOTSUP;
+    if (sysconf(_SC_PAGESIZE) > PAGE_4K && !splits_large_pages)
+        return -ENOTSUP;
     return 0;
 }
 
@@ -105,26 +104,31 @@ static int make_reader(struct live *live, MDB_txn **ret_txn)
         live_reap_readers(live);
         r = mdb_txn_begin(live->env, NULL, MDB_RDONLY, ret_txn);
     }
-    if (r == 0) mdb_txn_reset(*ret_txn);
+    if (r == 0)
+        mdb_txn_reset(*ret_txn);
     return result(live, r);
 }
 
 static int open_env(struct live *live, const char *folder, unsigned flags)
 {
     int r = mdb_env_set_maxreaders(live->env, READERS_MAX);
-    if (r == 0) r = mdb_env_open(live->env, folder, flags | MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    if (r == 0)
+        r = mdb_env_open(live->env, folder, flags | MDB_NOTLS | MDB_NORDAHEAD, 0600);
     return result(live, r);
 }
 
 static int read_meta(struct live *live)
 {
     struct bytes value;
-    int r = live_get(live, meta_key_bytes(), &value);
-    if (r != 0) return r;
+    int r = live_get(live, meta_key_bytes, &value);
+    if (r != 0)
+        return r;
     struct meta meta;
-    if (value.size != sizeof meta) return -EPROTO;
+    if (value.size != sizeof meta)
+        return -EPROTO;
     memcpy(&meta, value.data, sizeof meta);
-    if (meta.format != FORMAT) return -EPROTO;
+    if (meta.format != FORMAT)
+        return -EPROTO;
     live->hash_key = meta.hash_key;
     live->next_id = meta.id_limit;
     live->id_limit = meta.id_limit;
@@ -135,7 +139,7 @@ static int write_meta(struct live *live, uint64_t id_limit)
 {
     struct meta meta = {.format = FORMAT, .id_limit = id_limit, .hash_key = live->hash_key};
     struct bytes value = {(const uint8_t *)&meta, sizeof meta};
-    return live_put(live, meta_key_bytes(), value);
+    return live_put(live, meta_key_bytes, value);
 }
 
 /* The first transaction: opens the database, and makes the meta record of a
@@ -143,16 +147,19 @@ static int write_meta(struct live *live, uint64_t id_limit)
 static int start_writing(struct live *live)
 {
     int r = live_begin(live);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     r = result(live, mdb_dbi_open(live->transaction, NULL, 0, &live->dbi));
-    if (r == 0) r = read_meta(live);
+    if (r == 0)
+        r = read_meta(live);
     if (r == -ENOENT) {
         hash_make_key(&live->hash_key);
         live->next_id = 1;
         live->id_limit = 1;
         r = write_meta(live, live->id_limit);
     }
-    if (r == 0) return live_commit(live);
+    if (r == 0)
+        return live_commit(live);
     live_abort(live);
     return r;
 }
@@ -160,10 +167,13 @@ static int start_writing(struct live *live)
 static int start_reading(struct live *live)
 {
     int r = make_reader(live, &live->witness);
-    if (r == 0) r = live_renew(live);
-    if (r != 0) return r;
+    if (r == 0)
+        r = live_renew(live);
+    if (r != 0)
+        return r;
     r = result(live, mdb_dbi_open(live->snapshot, NULL, 0, &live->dbi));
-    if (r == 0) r = read_meta(live);
+    if (r == 0)
+        r = read_meta(live);
     live_rest(live);
     return r;
 }
@@ -171,7 +181,8 @@ static int start_reading(struct live *live)
 static int make(struct live **ret_live, bool is_writer)
 {
     struct live *live = calloc(1, sizeof *live);
-    if (live == NULL) return -ENOMEM;
+    if (live == NULL)
+        return -ENOMEM;
     live->is_writer = is_writer;
     int r = result(live, mdb_env_create(&live->env));
     if (r != 0) {
@@ -185,17 +196,23 @@ static int make(struct live **ret_live, bool is_writer)
 int live_open_writer(struct live **ret_live, const char *folder, size_t size_max)
 {
     int r = check_library();
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     struct live *live;
     r = make(&live, true);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     r = result(live, mdb_env_set_mapsize(live->env, size_max));
     /* Memory of LMDB is wiped before it becomes a page (no MDB_NOMEMINIT): other
      * processes read the file, and this one's memory holds secrets. */
-    if (r == 0) r = open_env(live, folder, MDB_NOSYNC);
-    if (r == 0) r = make_reader(live, &live->snapshot);
-    if (r == 0) r = live_room_init(&live->room, live->env, live->snapshot);
-    if (r == 0) r = start_writing(live);
+    if (r == 0)
+        r = open_env(live, folder, MDB_NOSYNC);
+    if (r == 0)
+        r = make_reader(live, &live->snapshot);
+    if (r == 0)
+        r = live_room_init(&live->room, live->env, live->snapshot);
+    if (r == 0)
+        r = start_writing(live);
     if (r != 0) {
         live_close(live);
         return r;
@@ -208,11 +225,15 @@ int live_open_reader(struct live **ret_live, const char *folder)
 {
     struct live *live;
     int r = make(&live, false);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     r = open_env(live, folder, MDB_RDONLY);
-    if (r == -EBADF) r = -ENOENT; /* a file still empty, which LMDB tried to fill */
-    if (r == 0) r = make_reader(live, &live->snapshot);
-    if (r == 0) r = start_reading(live);
+    if (r == -EBADF)
+        r = -ENOENT; /* a file still empty, which LMDB tried to fill */
+    if (r == 0)
+        r = make_reader(live, &live->snapshot);
+    if (r == 0)
+        r = start_reading(live);
     if (r != 0) {
         live_close(live);
         return r;
@@ -223,10 +244,14 @@ int live_open_reader(struct live **ret_live, const char *folder)
 
 void live_close(struct live *live)
 {
-    if (live == NULL) return;
-    if (live->transaction != NULL) mdb_txn_abort(live->transaction);
-    if (live->snapshot != NULL) mdb_txn_abort(live->snapshot);
-    if (live->witness != NULL) mdb_txn_abort(live->witness);
+    if (live == NULL)
+        return;
+    if (live->transaction != NULL)
+        mdb_txn_abort(live->transaction);
+    if (live->snapshot != NULL)
+        mdb_txn_abort(live->snapshot);
+    if (live->witness != NULL)
+        mdb_txn_abort(live->witness);
     mdb_env_close(live->env);
     free(live);
 }
@@ -237,7 +262,8 @@ void live_close(struct live *live)
 static int renew(struct live *live, MDB_txn *txn)
 {
     int r = mdb_txn_renew(txn);
-    if (r != MDB_MAP_RESIZED) return r;
+    if (r != MDB_MAP_RESIZED)
+        return r;
     live_rest(live);
     mdb_txn_reset(live->witness);
     r = mdb_env_set_mapsize(live->env, 0);
@@ -261,23 +287,28 @@ int live_renew(struct live *live)
     live_rest(live);
     for (unsigned i = 0; i < RENEW_TRIES; i++) {
         int r = renew(live, live->snapshot);
-        if (r == EAGAIN) continue;
-        if (r != 0) return result(live, r);
+        if (r == EAGAIN)
+            continue;
+        if (r != 0)
+            return result(live, r);
         live->has_snapshot = true;
         atomic_thread_fence(memory_order_seq_cst);
         r = renew(live, live->witness);
         bool sound = r == 0 && mdb_txn_id(live->witness) == mdb_txn_id(live->snapshot);
         mdb_txn_reset(live->witness);
-        if (sound) return 0;
+        if (sound)
+            return 0;
         live_rest(live);
-        if (r != 0 && r != EAGAIN) return result(live, r);
+        if (r != 0 && r != EAGAIN)
+            return result(live, r);
     }
     return -EAGAIN;
 }
 
 void live_rest(struct live *live)
 {
-    if (!live->has_snapshot) return;
+    if (!live->has_snapshot)
+        return;
     mdb_txn_reset(live->snapshot);
     live->has_snapshot = false;
 }
@@ -308,7 +339,8 @@ int live_commit(struct live *live)
     }
     r = result(live, mdb_txn_commit(live->transaction));
     live->transaction = NULL;
-    if (r != 0) live->id_limit = live->next_id;
+    if (r != 0)
+        live->id_limit = live->next_id;
     return r;
 }
 
@@ -353,7 +385,8 @@ int live_get(struct live *live, struct bytes key, struct bytes *ret_value)
     MDB_val wanted = to_value(key);
     MDB_val value;
     int r = mdb_get(current(live), live->dbi, &wanted, &value);
-    if (r != 0) return result(live, r);
+    if (r != 0)
+        return result(live, r);
     *ret_value = from_value(&value);
     return 0;
 }
@@ -362,12 +395,14 @@ int live_seek(struct live *live, struct bytes key, struct bytes *ret_key, struct
 {
     MDB_cursor *cursor;
     int r = mdb_cursor_open(current(live), live->dbi, &cursor);
-    if (r != 0) return result(live, r);
+    if (r != 0)
+        return result(live, r);
     MDB_val at = to_value(key);
     MDB_val value;
     r = mdb_cursor_get(cursor, &at, &value, MDB_SET_RANGE);
     mdb_cursor_close(cursor);
-    if (r != 0) return result(live, r);
+    if (r != 0)
+        return result(live, r);
     *ret_key = from_value(&at);
     *ret_value = from_value(&value);
     return 0;
@@ -377,7 +412,8 @@ int live_seek(struct live *live, struct bytes key, struct bytes *ret_key, struct
 static int written(struct live *live, int code)
 {
     int r = result(live, code);
-    if (r != 0 && r != -ENOENT && live->error == 0) live->error = r;
+    if (r != 0 && r != -ENOENT && live->error == 0)
+        live->error = r;
     return live->error != 0 ? live->error : r;
 }
 
@@ -395,7 +431,8 @@ int live_reserve(struct live *live, struct bytes key, size_t size, uint8_t **ret
     MDB_val at = to_value(key);
     MDB_val data = {.mv_size = size};
     int r = written(live, mdb_put(live->transaction, live->dbi, &at, &data, MDB_RESERVE));
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     *ret_memory = data.mv_data;
     return 0;
 }
@@ -417,7 +454,8 @@ int live_new_id(struct live *live, uint64_t *ret_id)
 {
     if (live->next_id == live->id_limit) {
         int r = write_meta(live, live->id_limit + ID_BLOCK);
-        if (r != 0) return r;
+        if (r != 0)
+            return r;
         live->id_limit += ID_BLOCK;
     }
     *ret_id = live->next_id++;
@@ -448,9 +486,13 @@ void live_usage(struct live *live, uint64_t *ret_used, uint64_t *ret_size_max)
     bool was_resting = !live->has_snapshot;
     /* A writer keeps this slot for such looks; nobody commits under them. */
     int r = 0;
-    if (was_resting) r = live->is_writer ? mdb_txn_renew(live->snapshot) : live_renew(live);
-    if (r != 0) return;
+    if (was_resting)
+        r = live->is_writer ? mdb_txn_renew(live->snapshot) : live_renew(live);
+    if (r != 0)
+        return;
     live_room_usage(live->env, live->snapshot, ret_used, ret_size_max);
-    if (was_resting) mdb_txn_reset(live->snapshot);
-    if (was_resting) live->has_snapshot = false;
+    if (was_resting)
+        mdb_txn_reset(live->snapshot);
+    if (was_resting)
+        live->has_snapshot = false;
 }

@@ -12,10 +12,10 @@ enum {
     RESERVE_PART = 16, /* of the map, within these bounds: */
     RESERVE_MIN = 48,
     RESERVE_MAX = 256,
-    STEP = 64,         /* pages by which the allocated part grows */
-    SMALL_WRITE = 2,   /* pages that a small write changes, parents shared with others */
-    BLOCK = 512,       /* unit of st_blocks */
-    FREE_LIST = 0      /* LMDB's own database of free pages */
+    STEP = 64,       /* pages by which the allocated part grows */
+    SMALL_WRITE = 2, /* pages that a small write changes, parents shared with others */
+    BLOCK = 512,     /* unit of st_blocks */
+    FREE_LIST = 0    /* LMDB's own database of free pages */
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -37,10 +37,12 @@ int live_room_init(struct live_room *room, MDB_env *env, MDB_txn *reader)
     (void)mdb_env_info(env, &info);
     (void)mdb_env_stat(env, &stat);
     (void)mdb_env_get_fd(env, &fd);
-    if (fstat(fd, &file) != 0) return -errno;
+    if (fstat(fd, &file) != 0)
+        return -errno;
     *room = (struct live_room){.env = env, .reader = reader, .page_size = stat.ms_psize};
     room->map_pages = info.me_mapsize / room->page_size;
-    if (room->map_pages < MAP_PAGES_MIN) return -EINVAL;
+    if (room->map_pages < MAP_PAGES_MIN)
+        return -EINVAL;
     room->reserve = larger(smaller(room->map_pages / RESERVE_PART, RESERVE_MAX), RESERVE_MIN);
     room->reserve = smaller(room->reserve, room->map_pages / 2);
     room->backed = (size_t)((uint64_t)file.st_blocks * BLOCK / room->page_size);
@@ -63,7 +65,8 @@ static int note_reader(const char *line, void *context)
 {
     uint64_t *oldest = context;
     uint64_t id;
-    if (sscanf(line, "%*s %*s %" SCNu64, &id) == 1 && id < *oldest) *oldest = id;
+    if (sscanf(line, "%*s %*s %" SCNu64, &id) == 1 && id < *oldest)
+        *oldest = id;
     return 0;
 }
 
@@ -86,7 +89,8 @@ uint64_t live_room_lag(MDB_env *env)
 static size_t count_free(MDB_txn *reader, uint64_t limit)
 {
     MDB_cursor *cursor;
-    if (mdb_cursor_open(reader, FREE_LIST, &cursor) != 0) return 0;
+    if (mdb_cursor_open(reader, FREE_LIST, &cursor) != 0)
+        return 0;
     size_t count = 0;
     MDB_val key;
     MDB_val list;
@@ -94,7 +98,8 @@ static size_t count_free(MDB_txn *reader, uint64_t limit)
         size_t commit;
         size_t length; /* a list of page numbers begins with its length */
         memcpy(&commit, key.mv_data, sizeof commit);
-        if (commit >= limit) break;
+        if (commit >= limit)
+            break;
         memcpy(&length, list.mv_data, sizeof length);
         count += length;
     }
@@ -105,7 +110,8 @@ static size_t count_free(MDB_txn *reader, uint64_t limit)
 /* Free pages that no reader needs any more. */
 static size_t usable_pages(struct live_room *room)
 {
-    if (room->free_known) return room->free_pages;
+    if (room->free_known)
+        return room->free_pages;
     room->free_pages = 0;
     if (mdb_txn_renew(room->reader) == 0) {
         uint64_t last = mdb_txn_id(room->reader);
@@ -123,8 +129,10 @@ static bool allocate(struct live_room *room, size_t end)
     off_t from = (off_t)room->backed * (off_t)room->page_size;
     off_t size = (off_t)(end - room->backed) * (off_t)room->page_size;
     while (fallocate(fd, 0, from, size) != 0) {
-        if (errno == EOPNOTSUPP) break; /* we learn at the commit */
-        if (errno != EINTR) return false;
+        if (errno == EOPNOTSUPP)
+            break; /* we learn at the commit */
+        if (errno != EINTR)
+            return false;
     }
     room->backed = end;
     return true;
@@ -134,7 +142,8 @@ static bool allocate(struct live_room *room, size_t end)
 static bool back(struct live_room *room, size_t end)
 {
     size_t target = smaller((end + STEP - 1) / STEP * STEP, room->map_pages);
-    if (target > room->backed && !allocate(room, target)) return false;
+    if (target > room->backed && !allocate(room, target))
+        return false;
     return end <= room->backed;
 }
 
@@ -149,7 +158,8 @@ int live_room_take(struct live_room *room, MDB_txn *transaction, MDB_dbi dbi, si
     size_t need = copied + large + room->reserve;
     if (!back(room, room->end + need)) {
         size_t in_use = room->end - smaller(usable_pages(room), room->end);
-        if (in_use + need > room->backed) return -ENOSPC;
+        if (in_use + need > room->backed)
+            return -ENOSPC;
     }
     room->small = small;
     room->large = large;

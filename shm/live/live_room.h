@@ -18,17 +18,17 @@
 
 struct live_room {
     MDB_env *env;
-    MDB_txn *reader;     /* at rest between calls: reads LMDB's list of free pages */
+    MDB_txn *reader; /* at rest between calls: reads LMDB's list of free pages */
     size_t page_size;
     size_t map_pages;
-    size_t reserve;      /* pages held back */
-    size_t backed;       /* pages of the file that are allocated */
+    size_t reserve; /* pages held back */
+    size_t backed;  /* pages of the file that are allocated */
     /* of the transaction: */
-    size_t end;          /* pages in use at its begin, free ones among them */
-    size_t free_pages;   /* those of them that it may reuse */
+    size_t end;        /* pages in use at its begin, free ones among them */
+    size_t free_pages; /* those of them that it may reuse */
     bool free_known;
-    size_t small;        /* pages that its small writes may take */
-    size_t large;        /* pages that its large values take */
+    size_t small; /* pages that its small writes may take */
+    size_t large; /* pages that its large values take */
 };
 
 /* 0 or -errno (-EINVAL: the map is too small to hold anything back). */

@@ -41,7 +41,7 @@ int retain_walk_next(struct live *live, struct retain_walk *walk, unsigned probe
 
 /* -- store only, inside a transaction -- */
 struct retain_delta {
-    int messages; /* change of the number of retained messages */
+    int messages;  /* change of the number of retained messages */
     int64_t bytes; /* change of their payload bytes */
 };
 /* Sets (payload not empty) the retained message of its topic. 0, -ENOSPC … */

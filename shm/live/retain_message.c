@@ -29,10 +29,12 @@ int retain_message_get(struct live *live, uint64_t node, struct retained *ret_me
     trie_key_node(&key, LIVE_MESSAGE, node);
     struct bytes value;
     int r = live_get(live, trie_key_bytes(&key), &value);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     struct reader reader = reader_of(value);
     struct bytes start = reader_bytes(&reader, sizeof(struct head));
-    if (reader.bad) return -EBADMSG;
+    if (reader.bad)
+        return -EBADMSG;
     struct head head;
     memcpy(&head, start.data, sizeof head);
     struct retained message = {
@@ -43,7 +45,8 @@ int retain_message_get(struct live *live, uint64_t node, struct retained *ret_me
     message.topic = reader_bytes(&reader, head.topic_size);
     message.properties = reader_bytes(&reader, head.properties_size);
     message.payload = reader_bytes(&reader, reader_left(&reader));
-    if (reader.bad) return -EBADMSG;
+    if (reader.bad)
+        return -EBADMSG;
     *ret_message = message;
     return 0;
 }
@@ -51,7 +54,8 @@ int retain_message_get(struct live *live, uint64_t node, struct retained *ret_me
 /* Takes a message out of the index. */
 static int unlist(struct live *live, uint64_t node, const struct retained *message)
 {
-    if (message->expiry_at_ms == 0) return 0;
+    if (message->expiry_at_ms == 0)
+        return 0;
     struct trie_key key;
     trie_key_expiry(&key, message->expiry_at_ms, node);
     return live_delete(live, trie_key_bytes(&key));
@@ -59,7 +63,8 @@ static int unlist(struct live *live, uint64_t node, const struct retained *messa
 
 static int list(struct live *live, uint64_t node, const struct retained *message)
 {
-    if (message->expiry_at_ms == 0) return 0;
+    if (message->expiry_at_ms == 0)
+        return 0;
     struct trie_key key;
     trie_key_expiry(&key, message->expiry_at_ms, node);
     return live_put(live, trie_key_bytes(&key), (struct bytes){NULL, 0});
@@ -86,13 +91,15 @@ int retain_message_put(struct live *live, uint64_t node, const struct retained *
                        const struct retained *old)
 {
     int r = old != NULL ? unlist(live, node, old) : 0;
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     struct trie_key key;
     trie_key_node(&key, LIVE_MESSAGE, node);
     size_t size = retain_message_size(message);
     uint8_t *memory;
     r = live_reserve(live, trie_key_bytes(&key), size, &memory);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     fill(memory, size, message);
     return list(live, node, message);
 }
@@ -100,7 +107,8 @@ int retain_message_put(struct live *live, uint64_t node, const struct retained *
 int retain_message_delete(struct live *live, uint64_t node, const struct retained *old)
 {
     int r = unlist(live, node, old);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     struct trie_key key;
     trie_key_node(&key, LIVE_MESSAGE, node);
     return live_delete(live, trie_key_bytes(&key));
@@ -113,13 +121,16 @@ int retain_message_first(struct live *live, uint64_t *ret_at_ms, uint64_t *ret_n
     struct bytes key;
     struct bytes value;
     int r = live_seek(live, trie_key_bytes(&from), &key, &value);
-    if (r != 0) return r;
-    if (!trie_key_begins(key, &from, 1)) return -ENOENT;
+    if (r != 0)
+        return r;
+    if (!trie_key_begins(key, &from, 1))
+        return -ENOENT;
     struct reader reader = reader_of(bytes_from(key, 1));
     uint64_t at_ms = reader_u64(&reader);
     uint64_t high = reader_u16(&reader);
     uint64_t low = reader_u32(&reader);
-    if (reader.bad) return -EBADMSG;
+    if (reader.bad)
+        return -EBADMSG;
     *ret_at_ms = at_ms;
     *ret_node = high << 32 | low;
     return 0;

@@ -18,15 +18,18 @@ int retain_get(struct live *live, struct bytes topic, struct retained *ret_retai
 {
     struct tree_found found;
     int r = tree_find(live, LIVE_RETAIN, topic, &found);
-    if (r != 0) return r;
-    if ((found.place.node.flags & TREE_MESSAGE) == 0) return -ENOENT;
+    if (r != 0)
+        return r;
+    if ((found.place.node.flags & TREE_MESSAGE) == 0)
+        return -ENOENT;
     return retain_message_get(live, tree_id(&found.place.node), ret_retained);
 }
 
 struct retain_walk *retain_walk_new(struct bytes filter)
 {
     struct retain_walk *walk = calloc(1, sizeof *walk + filter.size);
-    if (walk == NULL) return NULL;
+    if (walk == NULL)
+        return NULL;
     if (tree_path_init(&walk->path) != 0) {
         free(walk);
         return NULL;
@@ -40,7 +43,8 @@ struct retain_walk *retain_walk_new(struct bytes filter)
 
 void retain_walk_free(struct retain_walk *walk)
 {
-    if (walk == NULL) return;
+    if (walk == NULL)
+        return;
     tree_path_done(&walk->path);
     free(walk);
 }
@@ -50,13 +54,16 @@ static int enter_literal(struct live *live, struct tree_path *path, struct bytes
                          struct tree_node *ret_node)
 {
     struct tree_frame *frame = tree_path_top(path);
-    if (frame->begun) return -ENOENT;
+    if (frame->begun)
+        return -ENOENT;
     frame->begun = true;
     struct tree_node node;
     int r = tree_get(live, LIVE_RETAIN, frame->id, name, &node);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     r = tree_path_enter(path, name, tree_id(&node));
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     *ret_node = node;
     return 0;
 }
@@ -81,13 +88,16 @@ static int advance(struct live *live, struct tree_path *path, struct tree_node *
     int r = -ENOENT;
     bool wild = false;
     if (topic_next_level(&deeper, &level)) {
-        if (topic_level_is_hash(level)) deeper = rest;
+        if (topic_level_is_hash(level))
+            deeper = rest;
         wild = topic_level_is_hash(level) || topic_level_is_plus(level);
         r = wild ? tree_path_next(path, live, LIVE_RETAIN, ret_node)
                  : enter_literal(live, path, level, ret_node);
     }
-    if (r == -ENOENT) tree_path_leave(path);
-    if (r != 0) return r;
+    if (r == -ENOENT)
+        tree_path_leave(path);
+    if (r != 0)
+        return r;
     /* No leading wildcard matches a topic that begins with "$" [MQTT-4.7.2-1]. */
     bool hidden = wild && path->depth == 2 && topic_is_dollar(tree_path_text(path));
     bool is_leaf = ret_node->literals == 0;
@@ -100,12 +110,15 @@ int retain_walk_next(struct live *live, struct retain_walk *walk, unsigned probe
                      struct retained *ret_retained)
 {
     for (unsigned probes = 0; probes < probes_max; probes++) {
-        if (tree_path_top(&walk->path) == NULL) return -ENOENT;
+        if (tree_path_top(&walk->path) == NULL)
+            return -ENOENT;
         struct tree_node node;
         bool matches;
         int r = advance(live, &walk->path, &node, &matches);
-        if (r == -ENOENT) continue;
-        if (r != 0) return r;
+        if (r == -ENOENT)
+            continue;
+        if (r != 0)
+            return r;
         if (matches && (node.flags & TREE_MESSAGE) != 0) {
             return retain_message_get(live, tree_id(&node), ret_retained);
         }

@@ -10,12 +10,9 @@
 /* An old message of at most this size is replaced in its place, and a new one
  * no larger needs no room. Larger ones have pages of their own, which LMDB
  * gives back only later. */
-enum {
-    IN_PLACE_MAX = 1024
-};
+enum { IN_PLACE_MAX = 1024 };
 
-static int room_for(struct live *live, const struct retained *message,
-                    const struct retained *old)
+static int room_for(struct live *live, const struct retained *message, const struct retained *old)
 {
     size_t size = retain_message_size(message);
     size_t old_size = old != NULL ? retain_message_size(old) : 0;
@@ -26,12 +23,15 @@ static int room_for(struct live *live, const struct retained *message,
 static int put(struct live *live, const struct retained *message, const struct retained *old)
 {
     int r = room_for(live, message, old);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     struct tree_place place;
     r = tree_make(live, LIVE_RETAIN, message->topic, &place);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     r = retain_message_put(live, tree_id(&place.node), message, old);
-    if (r != 0 || old != NULL) return r;
+    if (r != 0 || old != NULL)
+        return r;
     place.node.flags |= TREE_MESSAGE;
     return tree_store(live, LIVE_RETAIN, &place);
 }
@@ -42,13 +42,17 @@ int retain_set(struct live *live, const struct retained *message, struct retain_
     check(message->topic.size <= UINT16_MAX);
     struct retained old;
     int r = retain_get(live, message->topic, &old);
-    if (r != 0 && r != -ENOENT) return r;
+    if (r != 0 && r != -ENOENT)
+        return r;
     bool is_new = r == -ENOENT;
     struct retain_delta delta = {.messages = 1, .bytes = (int64_t)message->payload.size};
-    if (!is_new) delta.messages--;
-    if (!is_new) delta.bytes -= (int64_t)old.payload.size;
+    if (!is_new)
+        delta.messages--;
+    if (!is_new)
+        delta.bytes -= (int64_t)old.payload.size;
     r = put(live, message, is_new ? NULL : &old);
-    if (r == 0) *ret_delta = delta;
+    if (r == 0)
+        *ret_delta = delta;
     return r;
 }
 
@@ -57,19 +61,25 @@ static int clear(struct live *live, struct bytes topic, struct retain_delta *del
 {
     struct tree_found found;
     int r = tree_find(live, LIVE_RETAIN, topic, &found);
-    if (r == -ENOENT) return 0;
-    if (r != 0) return r;
+    if (r == -ENOENT)
+        return 0;
+    if (r != 0)
+        return r;
     struct tree_node *node = &found.place.node;
-    if ((node->flags & TREE_MESSAGE) == 0) return 0;
+    if ((node->flags & TREE_MESSAGE) == 0)
+        return 0;
     struct retained old;
     r = retain_message_get(live, tree_id(node), &old);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     size_t old_size = old.payload.size;
     r = retain_message_delete(live, tree_id(node), &old);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     node->flags &= (uint16_t)~TREE_MESSAGE;
     r = tree_settle(live, LIVE_RETAIN, &found);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     delta->messages--;
     delta->bytes -= (int64_t)old_size;
     return 0;
@@ -79,7 +89,8 @@ int retain_clear(struct live *live, struct bytes topic, struct retain_delta *ret
 {
     struct retain_delta delta = {.messages = 0};
     int r = clear(live, topic, &delta);
-    if (r == 0) *ret_delta = delta;
+    if (r == 0)
+        *ret_delta = delta;
     return r;
 }
 
@@ -88,9 +99,11 @@ static int expire(struct live *live, uint64_t node, struct retain_delta *delta)
 {
     struct retained message;
     int r = retain_message_get(live, node, &message);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     uint8_t topic[UINT16_MAX];
-    if (message.topic.size > sizeof topic) return -EBADMSG;
+    if (message.topic.size > sizeof topic)
+        return -EBADMSG;
     memcpy(topic, message.topic.data, message.topic.size);
     return clear(live, (struct bytes){topic, message.topic.size}, delta);
 }
@@ -102,13 +115,16 @@ int retain_expire(struct live *live, uint64_t now_ms, unsigned limit,
         uint64_t at_ms;
         uint64_t node;
         int r = retain_message_first(live, &at_ms, &node);
-        if (r != 0 && r != -ENOENT) return r;
-        if (r == -ENOENT) at_ms = UINT64_MAX;
+        if (r != 0 && r != -ENOENT)
+            return r;
+        if (r == -ENOENT)
+            at_ms = UINT64_MAX;
         if (at_ms > now_ms || i == limit) {
             *ret_next_ms = at_ms;
             return 0;
         }
         r = expire(live, node, ret_delta);
-        if (r != 0) return r;
+        if (r != 0)
+            return r;
     }
 }

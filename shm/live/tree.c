@@ -19,7 +19,8 @@ static struct tree_place root_place(void)
 static int parse(struct bytes key, struct bytes value, struct bytes *ret_name,
                  struct tree_node *ret_node)
 {
-    if (value.size < sizeof *ret_node) return -EBADMSG;
+    if (value.size < sizeof *ret_node)
+        return -EBADMSG;
     memcpy(ret_node, value.data, sizeof *ret_node);
     bool is_long = (ret_node->flags & TREE_LONG) != 0;
     *ret_name = is_long ? bytes_from(value, sizeof *ret_node) : trie_key_name(key);
@@ -33,12 +34,15 @@ int tree_get(struct live *live, enum live_kind tree, uint64_t parent, struct byt
     trie_key_edge(&key, tree, parent, name, live_hash_key(live));
     struct bytes value;
     int r = live_get(live, trie_key_bytes(&key), &value);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     struct tree_node node;
     struct bytes found;
     r = parse(trie_key_bytes(&key), value, &found, &node);
-    if (r != 0) return r;
-    if (!bytes_equal(found, name)) return -EEXIST;
+    if (r != 0)
+        return r;
+    if (!bytes_equal(found, name))
+        return -EEXIST;
     *ret_node = node;
     return 0;
 }
@@ -62,8 +66,10 @@ int tree_next(struct live *live, enum live_kind tree, uint64_t parent, const str
     struct bytes found;
     struct bytes value;
     int r = live_seek(live, trie_key_bytes(&key), &found, &value);
-    if (r != 0) return r;
-    if (!trie_key_begins(found, &key, TRIE_KEY_PREFIX)) return -ENOENT;
+    if (r != 0)
+        return r;
+    if (!trie_key_begins(found, &key, TRIE_KEY_PREFIX))
+        return -ENOENT;
     return parse(found, value, ret_name, ret_node);
 }
 
@@ -82,8 +88,10 @@ static bool has_own_use(const struct tree_node *node)
 static void count_child(struct tree_node *parent, struct bytes name, bool added)
 {
     unsigned flag = 0;
-    if (topic_level_is_plus(name)) flag = TREE_PLUS;
-    if (topic_level_is_hash(name)) flag = TREE_HASH;
+    if (topic_level_is_plus(name))
+        flag = TREE_PLUS;
+    if (topic_level_is_hash(name))
+        flag = TREE_HASH;
     if (flag == 0) {
         parent->literals = added ? parent->literals + 1 : parent->literals - 1;
     } else {
@@ -96,7 +104,8 @@ int tree_find(struct live *live, enum live_kind tree, struct bytes path,
 {
     struct tree_found found = {.place = root_place(), .keep = root_place()};
     int r = tree_get_root(live, tree, &found.place.node);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     found.keep = found.place;
     found.below = topic_levels(path);
     struct topic_levels levels = found.below;
@@ -110,7 +119,8 @@ int tree_find(struct live *live, enum live_kind tree, struct bytes path,
         }
         struct tree_place child = {.parent = tree_id(parent), .name = name};
         r = tree_get(live, tree, child.parent, name, &child.node);
-        if (r != 0) return r;
+        if (r != 0)
+            return r;
         found.place = child;
         before = levels;
     }
@@ -129,7 +139,8 @@ int tree_store(struct live *live, enum live_kind tree, const struct tree_place *
     uint8_t *memory;
     size_t size = sizeof place->node + place->name.size;
     int r = live_reserve(live, trie_key_bytes(&key), size, &memory);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     memcpy(memory, &place->node, sizeof place->node);
     memcpy(memory + sizeof place->node, place->name.data, place->name.size);
     return 0;
@@ -151,10 +162,12 @@ static int add_child(struct live *live, enum live_kind tree, struct tree_place *
 {
     uint64_t id;
     int r = live_new_id(live, &id);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     count_child(&place->node, name, true);
     r = tree_store(live, tree, place);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     struct tree_place child = {.parent = tree_id(&place->node), .name = name, .fresh = true};
     child.node.id_low = (uint32_t)id;
     child.node.id_high = (uint16_t)(id >> 32);
@@ -168,7 +181,8 @@ int tree_make(struct live *live, enum live_kind tree, struct bytes path,
 {
     struct tree_place place = root_place();
     int r = tree_get_root(live, tree, &place.node);
-    if (r != 0 && r != -ENOENT) return r;
+    if (r != 0 && r != -ENOENT)
+        return r;
     bool missing = false;
     struct topic_levels levels = topic_levels(path);
     struct bytes name;
@@ -180,13 +194,16 @@ int tree_make(struct live *live, enum live_kind tree, struct bytes path,
                 place = child;
                 continue;
             }
-            if (r != -ENOENT) return r;
+            if (r != -ENOENT)
+                return r;
             r = room_for_chain(live, name, levels);
-            if (r != 0) return r;
+            if (r != 0)
+                return r;
             missing = true;
         }
         r = add_child(live, tree, &place, name);
-        if (r != 0) return r;
+        if (r != 0)
+            return r;
     }
     *ret_place = place;
     return 0;
@@ -207,9 +224,11 @@ static int delete_chain(struct live *live, enum live_kind tree, uint64_t parent,
     while (topic_next_level(&chain, &name)) {
         struct tree_node node;
         int r = tree_get(live, tree, parent, name, &node);
-        if (r != 0) return r;
+        if (r != 0)
+            return r;
         r = delete_edge(live, tree, parent, name);
-        if (r != 0) return r;
+        if (r != 0)
+            return r;
         parent = tree_id(&node);
     }
     return 0;
@@ -218,13 +237,15 @@ static int delete_chain(struct live *live, enum live_kind tree, uint64_t parent,
 int tree_settle(struct live *live, enum live_kind tree, const struct tree_found *found)
 {
     const struct tree_node *node = &found->place.node;
-    if (has_own_use(node) || child_count(node) > 0) return tree_store(live, tree, &found->place);
+    if (has_own_use(node) || child_count(node) > 0)
+        return tree_store(live, tree, &found->place);
     struct tree_place keep = found->keep;
     struct topic_levels chain = found->below;
     struct bytes first;
     check(topic_next_level(&chain, &first));
     int r = delete_chain(live, tree, tree_id(&keep.node), found->below);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     count_child(&keep.node, first, false);
     bool is_root = keep.parent == TRIE_KEY_NOWHERE;
     if (is_root && child_count(&keep.node) == 0) {

@@ -18,10 +18,10 @@
 #include <stdint.h>
 
 enum {
-    TREE_PLUS = 1,    /* has a child "+" */
-    TREE_HASH = 2,    /* has a child "#" */
-    TREE_LONG = 4,    /* the name follows the node in the value */
-    TREE_MESSAGE = 8  /* retained: there is a message */
+    TREE_PLUS = 1,   /* has a child "+" */
+    TREE_HASH = 2,   /* has a child "#" */
+    TREE_LONG = 4,   /* the name follows the node in the value */
+    TREE_MESSAGE = 8 /* retained: there is a message */
 };
 
 /* What a record holds. An id has 48 bits: a million new nodes a second would
@@ -32,8 +32,8 @@ struct tree_node {
     uint32_t id_low;
     uint16_t id_high;
     uint16_t flags;
-    uint32_t literals;   /* children other than "+" and "#" */
-    uint32_t groups;     /* trie: shared groups */
+    uint32_t literals; /* children other than "+" and "#" */
+    uint32_t groups;   /* trie: shared groups */
 };
 static_assert(sizeof(struct tree_node) == 32, "a node has no padding");
 

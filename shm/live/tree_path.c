@@ -6,10 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TEXT_START = 128,
-    FRAMES_START = 8
-};
+enum { TEXT_START = 128, FRAMES_START = 8 };
 
 /* Makes room for one more frame, and for a text of this size. */
 static int grow(struct tree_path *path, size_t text_size)
@@ -17,14 +14,16 @@ static int grow(struct tree_path *path, size_t text_size)
     if (path->depth == path->frames_capacity) {
         size_t capacity = path->frames_capacity == 0 ? FRAMES_START : 2 * path->frames_capacity;
         struct tree_frame *frames = realloc(path->frames, capacity * sizeof *frames);
-        if (frames == NULL) return -ENOMEM;
+        if (frames == NULL)
+            return -ENOMEM;
         path->frames = frames;
         path->frames_capacity = capacity;
     }
     if (text_size > path->text_capacity) {
         size_t capacity = 2 * text_size + TEXT_START;
         uint8_t *text = realloc(path->text, capacity);
-        if (text == NULL) return -ENOMEM;
+        if (text == NULL)
+            return -ENOMEM;
         path->text = text;
         path->text_capacity = capacity;
     }
@@ -35,7 +34,8 @@ int tree_path_init(struct tree_path *path)
 {
     *path = (struct tree_path){.depth = 0};
     int r = grow(path, 0);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     path->frames[path->depth++] = (struct tree_frame){.id = 0};
     return 0;
 }
@@ -69,9 +69,12 @@ int tree_path_enter(struct tree_path *path, struct bytes name, uint64_t id)
     check(path->depth > 0);
     size_t offset = name_offset(path);
     int r = grow(path, offset + name.size);
-    if (r != 0) return r;
-    if (offset > path->frames[path->depth - 1].text_size) path->text[offset - 1] = '/';
-    if (name.size > 0) memcpy(path->text + offset, name.data, name.size);
+    if (r != 0)
+        return r;
+    if (offset > path->frames[path->depth - 1].text_size)
+        path->text[offset - 1] = '/';
+    if (name.size > 0)
+        memcpy(path->text + offset, name.data, name.size);
     path->text_size = offset + name.size;
     path->frames[path->depth++] = (struct tree_frame){.id = id, .text_size = path->text_size};
     return 0;
@@ -84,7 +87,8 @@ void tree_path_leave(struct tree_path *path)
     check(path->depth > 0);
     path->depth--;
     path->text_size = path->frames[path->depth].text_size;
-    if (path->depth > 0) path->frames[path->depth - 1].begun = true;
+    if (path->depth > 0)
+        path->frames[path->depth - 1].begun = true;
 }
 
 int tree_path_next(struct tree_path *path, struct live *live, enum live_kind tree,
@@ -94,13 +98,16 @@ int tree_path_next(struct tree_path *path, struct live *live, enum live_kind tre
     check(frame != NULL);
     size_t offset = name_offset(path);
     struct bytes last = {NULL, 0};
-    if (frame->begun) last = bytes_from(tree_path_text(path), offset);
+    if (frame->begun)
+        last = bytes_from(tree_path_text(path), offset);
     struct bytes name;
     struct tree_node node;
     int r = tree_next(live, tree, frame->id, frame->begun ? &last : NULL, &name, &node);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     r = tree_path_enter(path, name, tree_id(&node));
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     *ret_node = node;
     return 0;
 }

@@ -36,7 +36,7 @@ struct trie_match {
     uint64_t any;        /* bit per worker with a plain subscriber */
     uint64_t persistent; /* bit per worker with a persistent plain subscriber */
     unsigned group_count;
-    bool cut;            /* a limit above was hit: some matches are missing */
+    bool cut; /* a limit above was hit: some matches are missing */
     struct trie_group groups[TRIE_GROUPS_MAX];
 };
 
@@ -50,9 +50,13 @@ int trie_match(struct live *live, struct bytes topic, uint32_t turn, struct trie
  * routes changed. 0, -ENOSPC, or another -errno. */
 int trie_set(struct live *live, struct bytes filter, unsigned worker, bool any, bool persistent,
              bool *ret_changed);
+struct trie_weight {
+    uint32_t online;
+    uint32_t offline;
+};
 /* Sets a worker's member counts of a shared group; both 0 takes it out. */
 int trie_set_group(struct live *live, struct bytes filter, const struct hash128 *id,
-                   unsigned worker, uint32_t online, uint32_t offline, bool *ret_changed);
+                   unsigned worker, struct trie_weight weight, bool *ret_changed);
 
 /* Takes every bit and member of a worker out, when it starts anew: a walk over
  * the whole trie in steps, so that a transaction stays small. */
@@ -63,7 +67,6 @@ void trie_clear_free(struct trie_clear *clear);
 /* Looks at up to `limit` nodes. 0 when all is done; -EAGAIN when there is more:
  * commit, and call again in another transaction; others may write between. On
  * another -errno abort the transaction and start over with a new walk. */
-int trie_clear_step(struct live *live, struct trie_clear *clear, unsigned limit,
-                    bool *ret_changed);
+int trie_clear_step(struct live *live, struct trie_clear *clear, unsigned limit, bool *ret_changed);
 
 #endif

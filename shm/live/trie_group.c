@@ -9,8 +9,10 @@
 static int parse(struct bytes value, struct trie_members *ret_members)
 {
     struct trie_members members = {.count = 0};
-    if (value.size == 0 || value.size > sizeof members.each) return -EBADMSG;
-    if (value.size % sizeof members.each[0] != 0) return -EBADMSG;
+    if (value.size == 0 || value.size > sizeof members.each)
+        return -EBADMSG;
+    if (value.size % sizeof members.each[0] != 0)
+        return -EBADMSG;
     memcpy(members.each, value.data, value.size);
     members.count = (unsigned)(value.size / sizeof members.each[0]);
     *ret_members = members;
@@ -24,7 +26,8 @@ int trie_group_get(struct live *live, uint64_t node, const struct hash128 *id,
     trie_key_group(&key, node, id);
     struct bytes value;
     int r = live_get(live, trie_key_bytes(&key), &value);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     return parse(value, ret_members);
 }
 
@@ -41,11 +44,15 @@ int trie_group_next(struct live *live, uint64_t node, bool begin, struct hash128
     struct bytes found;
     struct bytes value;
     int r = live_seek(live, trie_key_bytes(&key), &found, &value);
-    if (r != 0) return r;
-    if (!trie_key_begins(found, &key, TRIE_KEY_PREFIX)) return -ENOENT;
-    if (found.size != TRIE_KEY_PREFIX + sizeof id->bytes) return -EBADMSG;
+    if (r != 0)
+        return r;
+    if (!trie_key_begins(found, &key, TRIE_KEY_PREFIX))
+        return -ENOENT;
+    if (found.size != TRIE_KEY_PREFIX + sizeof id->bytes)
+        return -EBADMSG;
     r = parse(value, ret_members);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     memcpy(id->bytes, found.data + TRIE_KEY_PREFIX, sizeof id->bytes);
     return 0;
 }
@@ -64,8 +71,8 @@ int trie_group_put(struct live *live, uint64_t node, const struct hash128 *id,
 {
     struct trie_key key;
     trie_key_group(&key, node, id);
-    if (members->count == 0) return live_delete(live, trie_key_bytes(&key));
-    struct bytes value = {(const uint8_t *)members->each,
-                          members->count * sizeof members->each[0]};
+    if (members->count == 0)
+        return live_delete(live, trie_key_bytes(&key));
+    struct bytes value = {(const uint8_t *)members->each, members->count * sizeof members->each[0]};
     return live_put(live, trie_key_bytes(&key), value);
 }

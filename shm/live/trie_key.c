@@ -4,10 +4,7 @@
 
 #include <string.h>
 
-enum {
-    ID_SIZE = 6,
-    LONG_MARK = 0xFF
-};
+enum { ID_SIZE = 6, LONG_MARK = 0xFF };
 
 static void add_byte(struct trie_key *key, uint8_t value)
 {
@@ -24,7 +21,8 @@ static void add_number(struct trie_key *key, uint64_t value, unsigned size)
 
 static void add_bytes(struct trie_key *key, const uint8_t *data, size_t size)
 {
-    if (size > 0) memcpy(key->bytes + key->size, data, size);
+    if (size > 0)
+        memcpy(key->bytes + key->size, data, size);
     key->size += size;
 }
 

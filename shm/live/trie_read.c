@@ -39,10 +39,10 @@ static bool may_probe(struct walk *walk)
 }
 
 /* -ENOENT when the child does not exist or may not be looked for. */
-static int probe(struct walk *walk, uint64_t parent, struct bytes name,
-                 struct tree_node *ret_node)
+static int probe(struct walk *walk, uint64_t parent, struct bytes name, struct tree_node *ret_node)
 {
-    if (!may_probe(walk)) return -ENOENT;
+    if (!may_probe(walk))
+        return -ENOENT;
     return tree_get(walk->live, LIVE_TRIE, parent, name, ret_node);
 }
 
@@ -70,7 +70,8 @@ static unsigned pick(const struct trie_members *members, uint32_t turn)
     uint64_t place = (total >> 32) * fraction + (((total & UINT32_MAX) * fraction) >> 32);
     for (unsigned i = 0; i < members->count; i++) {
         uint64_t w = weight(&members->each[i], online);
-        if (place < w) return members->each[i].worker;
+        if (place < w)
+            return members->each[i].worker;
         place -= w;
     }
     return members->each[members->count - 1].worker;
@@ -83,8 +84,10 @@ static int collect_groups(struct walk *walk, uint64_t node)
     for (bool begin = true; may_probe(walk); begin = false) {
         struct trie_members members;
         int r = trie_group_next(walk->live, node, begin, &id, &members);
-        if (r == -ENOENT) return 0;
-        if (r != 0) return r;
+        if (r == -ENOENT)
+            return 0;
+        if (r != 0)
+            return r;
         if (match->group_count == TRIE_GROUPS_MAX) {
             match->cut = true;
             return 0;
@@ -105,17 +108,20 @@ static int collect(struct walk *walk, const struct tree_node *node)
 /* Collects the "#" below a node: it matches the node itself and all below. */
 static int collect_hash(struct walk *walk, const struct tree_node *node)
 {
-    if ((node->flags & TREE_HASH) == 0) return 0;
+    if ((node->flags & TREE_HASH) == 0)
+        return 0;
     struct tree_node child;
     int r = probe(walk, tree_id(node), bytes_of("#"), &child);
-    if (r == -ENOENT) return 0;
+    if (r == -ENOENT)
+        return 0;
     return r != 0 ? r : collect(walk, &child);
 }
 
 /* Leaves the "+" of a node for later. */
 static void leave_plus(struct walk *walk, const struct tree_node *node, struct topic_levels rest)
 {
-    if ((node->flags & TREE_PLUS) == 0) return;
+    if ((node->flags & TREE_PLUS) == 0)
+        return;
     if (walk->branch_count == BRANCHES_MAX) {
         walk->match->cut = true;
         return;
@@ -128,15 +134,21 @@ static int follow(struct walk *walk, struct tree_node node, struct topic_levels 
 {
     for (;;) {
         int r = wild ? collect_hash(walk, &node) : 0;
-        if (r != 0) return r;
+        if (r != 0)
+            return r;
         struct bytes level;
-        if (!topic_next_level(&rest, &level)) return collect(walk, &node);
-        if (wild) leave_plus(walk, &node, rest);
-        if (node.literals == 0) return 0;
+        if (!topic_next_level(&rest, &level))
+            return collect(walk, &node);
+        if (wild)
+            leave_plus(walk, &node, rest);
+        if (node.literals == 0)
+            return 0;
         struct tree_node child;
         r = probe(walk, tree_id(&node), level, &child);
-        if (r == -ENOENT) return 0;
-        if (r != 0) return r;
+        if (r == -ENOENT)
+            return 0;
+        if (r != 0)
+            return r;
         node = child;
         wild = true;
     }
@@ -146,7 +158,8 @@ static int follow_plus(struct walk *walk, const struct branch *branch)
 {
     struct tree_node node;
     int r = probe(walk, branch->parent, bytes_of("+"), &node);
-    if (r == -ENOENT) return 0;
+    if (r == -ENOENT)
+        return 0;
     return r != 0 ? r : follow(walk, node, branch->rest, true);
 }
 
@@ -176,8 +189,10 @@ int trie_match(struct live *live, struct bytes topic, uint32_t turn, struct trie
 
     struct tree_node root;
     int r = tree_get_root(live, LIVE_TRIE, &root);
-    if (r == -ENOENT) return 0;
-    if (r != 0) return r;
+    if (r == -ENOENT)
+        return 0;
+    if (r != 0)
+        return r;
     /* No leading wildcard matches a topic that begins with "$" [MQTT-4.7.2-1]. */
     r = follow(&walk, root, topic_levels(topic), !topic_is_dollar(topic));
     while (r == 0 && walk.branch_count > 0) {

@@ -6,11 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum {
-    WORKER_OFFSET = 1,
-    CLIENT_OFFSET = 3,
-    KEY_SIZE = CLIENT_OFFSET + sizeof(struct hash128)
-};
+enum { WORKER_OFFSET = 1, CLIENT_OFFSET = 3, KEY_SIZE = CLIENT_OFFSET + sizeof(struct hash128) };
 
 static void make_key(uint8_t key[KEY_SIZE], unsigned worker, const struct hash128 *client)
 {
@@ -27,7 +23,8 @@ int will_store_set(struct live *live, unsigned worker, const struct hash128 *cli
     uint8_t key[KEY_SIZE];
     make_key(key, worker, client);
     int r = live_room(live, KEY_SIZE + blob.size);
-    if (r != 0) return r;
+    if (r != 0)
+        return r;
     return live_put(live, (struct bytes){key, sizeof key}, blob);
 }
 
@@ -47,8 +44,10 @@ int will_store_next(struct live *live, unsigned worker, struct hash128 *client,
     struct bytes key;
     struct bytes blob;
     int r = live_seek(live, (struct bytes){from, sizeof from}, &key, &blob);
-    if (r != 0) return r;
-    if (key.size != KEY_SIZE || memcmp(key.data, from, CLIENT_OFFSET) != 0) return -ENOENT;
+    if (r != 0)
+        return r;
+    if (key.size != KEY_SIZE || memcmp(key.data, from, CLIENT_OFFSET) != 0)
+        return -ENOENT;
     memcpy(client->bytes, key.data + CLIENT_OFFSET, sizeof client->bytes);
     *ret_blob = blob;
     return 0;

@@ -18,15 +18,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    MAP_SIZE = 1 << 30,
-    ROUNDS = 500000,
-    BATCH_MAX = 1024
-};
+enum { MAP_SIZE = 1 << 30, ROUNDS = 500000, BATCH_MAX = 1024 };
 
 static void must(int r, const char *what)
 {
-    if (r == 0) return;
+    if (r == 0)
+        return;
     fprintf(stderr, "%s: %d\n", what, r);
     exit(1);
 }
@@ -54,10 +51,12 @@ static void set_all(struct live *live, unsigned count, unsigned batch, bool on)
     char text[64];
     bool changed;
     for (unsigned i = 0; i < count; i++) {
-        if (i % batch == 0) must(live_begin(live), "begin");
+        if (i % batch == 0)
+            must(live_begin(live), "begin");
         struct bytes filter = filter_of(text, sizeof text, scatter(i, count));
         must(trie_set(live, filter, i % 4, on, false, &changed), "trie_set");
-        if (i % batch == batch - 1 || i == count - 1) must(live_commit(live), "commit");
+        if (i % batch == batch - 1 || i == count - 1)
+            must(live_commit(live), "commit");
     }
 }
 
@@ -132,17 +131,20 @@ static void in_child(const char *folder, unsigned count)
 {
     fflush(stdout);
     pid_t pid = fork();
-    if (pid == 0) exit(read_all(folder, count));
+    if (pid == 0)
+        exit(read_all(folder, count));
     (void)waitpid(pid, NULL, 0);
 }
 
 int main(int argc, char **argv)
 {
     unsigned count = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 100000;
-    if (count == 0) return 2;
+    if (count == 0)
+        return 2;
     hash_start();
     char folder[64];
-    if (fixture_make_folder(folder, sizeof folder) != 0) return 1;
+    if (fixture_make_folder(folder, sizeof folder) != 0)
+        return 1;
     struct live *live;
     must(live_open_writer(&live, folder, MAP_SIZE), "open writer");
     bench_writes(live, count);

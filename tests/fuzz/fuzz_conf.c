@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool has_error(const struct list_node *problems)
 {
-    list_for_each (node, problems) {
+    list_for_each(node, problems) {
         const struct conf_problem *problem = list_owner(node, struct conf_problem, node);
 
         check(problem->text[0] != '\0');
@@ -31,7 +31,7 @@ static void check_promises(const struct conf *conf)
 {
     unsigned count = 0;
 
-    list_for_each (node, &conf->listeners) {
+    list_for_each(node, &conf->listeners) {
         const struct conf_listener *listener = list_owner(node, struct conf_listener, node);
 
         check(listener->index == count);

@@ -59,7 +59,8 @@ static _Noreturn void fail(const char *what, int64_t detail)
 
 static void must(int r, const char *what)
 {
-    if (r != 0) fail(what, r);
+    if (r != 0)
+        fail(what, r);
 }
 
 static uint32_t random_below(uint32_t limit)
@@ -84,17 +85,20 @@ static void flip_pair(struct live *live, uint32_t pair)
     bool changed;
     struct retained old;
     int r = retain_get(live, name, &old);
-    if (r != 0 && r != -ENOENT) fail("retain_get", r);
+    if (r != 0 && r != -ENOENT)
+        fail("retain_get", r);
     bool on = r == -ENOENT;
     must(trie_set(live, name, pair % 8, on, on, &changed), "trie_set");
-    if (!changed) fail("a pair torn, seen by the writer", pair);
+    if (!changed)
+        fail("a pair torn, seen by the writer", pair);
     must(on ? retain_set(live, &message, &delta) : retain_clear(live, name, &delta), "retain");
 }
 
 static void note_recovery(struct shared *shared, uint64_t start_ms)
 {
     uint64_t ms = clock_now_ms() - start_ms;
-    if (ms > atomic_load(&shared->recovery_ms)) atomic_store(&shared->recovery_ms, ms);
+    if (ms > atomic_load(&shared->recovery_ms))
+        atomic_store(&shared->recovery_ms, ms);
 }
 
 static void run_writer(const struct stress *stress)
@@ -122,9 +126,12 @@ static void check_pair(struct live *live, uint32_t pair)
     struct retained message;
     must(trie_match(live, name, 0, &match), "trie_match");
     int r = retain_get(live, name, &message);
-    if (r != 0 && r != -ENOENT) fail("retain_get", r);
-    if ((match.any == 0) != (r == -ENOENT)) fail("a pair torn", pair);
-    if (r == 0 && !bytes_equal(message.payload, name)) fail("a wrong payload", pair);
+    if (r != 0 && r != -ENOENT)
+        fail("retain_get", r);
+    if ((match.any == 0) != (r == -ENOENT))
+        fail("a pair torn", pair);
+    if (r == 0 && !bytes_equal(message.payload, name))
+        fail("a wrong payload", pair);
 }
 
 static void run_reader(const struct stress *stress)
@@ -147,11 +154,13 @@ static void clear_pairs(struct live *live)
     struct retain_delta delta;
     bool changed;
     for (uint32_t pair = 0; pair < PAIRS; pair++) {
-        if (pair % BATCH == 0) must(live_begin(live), "begin");
+        if (pair % BATCH == 0)
+            must(live_begin(live), "begin");
         struct bytes name = name_of(text, sizeof text, pair);
         must(trie_set(live, name, pair % 8, false, false, &changed), "trie_set");
         must(retain_clear(live, name, &delta), "retain_clear");
-        if (pair % BATCH == BATCH - 1) must(live_commit(live), "commit");
+        if (pair % BATCH == BATCH - 1)
+            must(live_commit(live), "commit");
     }
 }
 
@@ -161,18 +170,21 @@ static void run_last_writer(const struct stress *stress)
     must(live_open_writer(&live, stress->folder, MAP_SIZE), "open last writer");
     live_reap_readers(live);
     uint64_t lag = live_reader_lag(live);
-    if (lag != 0) fail("a dead reader's slot is left", (int64_t)lag);
+    if (lag != 0)
+        fail("a dead reader's slot is left", (int64_t)lag);
     uint64_t used;
     uint64_t size_max;
     live_usage(live, &used, &size_max);
-    if (used > size_max / 4) fail("the map filled up", (int64_t)used);
+    if (used > size_max / 4)
+        fail("the map filled up", (int64_t)used);
     clear_pairs(live);
     must(live_begin(live), "begin");
     uint8_t kind = LIVE_TRIE;
     struct bytes key;
     struct bytes value;
     int r = live_seek(live, (struct bytes){&kind, 1}, &key, &value);
-    if (r != -ENOENT) fail("something is left", r);
+    if (r != -ENOENT)
+        fail("something is left", r);
     live_close(live);
 }
 
@@ -181,8 +193,10 @@ typedef void (*run_fn)(const struct stress *stress);
 static pid_t start(const struct stress *stress, run_fn run)
 {
     pid_t pid = fork();
-    if (pid < 0) fail("fork", errno);
-    if (pid > 0) return pid;
+    if (pid < 0)
+        fail("fork", errno);
+    if (pid > 0)
+        return pid;
     run(stress);
     exit(0);
 }
@@ -190,10 +204,12 @@ static pid_t start(const struct stress *stress, run_fn run)
 static void end(pid_t pid, int signal)
 {
     int status = 0;
-    if (signal != 0) kill(pid, signal);
+    if (signal != 0)
+        kill(pid, signal);
     waitpid(pid, &status, 0);
     bool killed = WIFSIGNALED(status) && WTERMSIG(status) == signal;
-    if (!killed && status != 0) fail("a child", status);
+    if (!killed && status != 0)
+        fail("a child", status);
 }
 
 static void run_rounds(const struct stress *stress, unsigned kills)
@@ -204,7 +220,8 @@ static void run_rounds(const struct stress *stress, unsigned kills)
         pid_t writer = start(stress, run_writer);
         /* Long enough to commit, then at any moment. */
         while (atomic_load(&stress->shared->commits) == before) {
-            if (waitpid(writer, NULL, WNOHANG) != 0) fail("the writer ended", round);
+            if (waitpid(writer, NULL, WNOHANG) != 0)
+                fail("the writer ended", round);
             usleep(100);
         }
         pid_t *reader = &readers[round % READERS];
@@ -212,13 +229,15 @@ static void run_rounds(const struct stress *stress, unsigned kills)
             end(*reader, SIGKILL);
             *reader = 0;
         }
-        if (*reader == 0) *reader = start(stress, run_reader);
+        if (*reader == 0)
+            *reader = start(stress, run_reader);
         usleep(random_below(5000));
         end(writer, SIGKILL);
     }
     atomic_store(&stress->shared->stop, 1);
     for (unsigned i = 0; i < READERS; i++) {
-        if (readers[i] != 0) end(readers[i], i == 0 ? SIGKILL : 0);
+        if (readers[i] != 0)
+            end(readers[i], i == 0 ? SIGKILL : 0);
     }
 }
 
@@ -227,10 +246,12 @@ int main(int argc, char **argv)
     unsigned kills = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 200;
     hash_start();
     char folder[64];
-    if (fixture_make_folder(folder, sizeof folder) != 0) return 77;
-    struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED) fail("mmap", errno);
+    if (fixture_make_folder(folder, sizeof folder) != 0)
+        return 77;
+    struct shared *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        fail("mmap", errno);
     struct stress stress = {.folder = folder, .shared = shared};
     run_rounds(&stress, kills);
     end(start(&stress, run_last_writer), 0);

@@ -32,7 +32,7 @@
 enum {
     READERS = 2,
     STAMPS = 6,
-    STAMP_SIZE = 1500, /* two to a page */
+    STAMP_SIZE = 1500,    /* two to a page */
     MAP_SIZE = 512 << 20, /* a reader that stands still for 50 ms pins a tenth of it */
     RATE_MIN = 10000
 };
@@ -51,7 +51,8 @@ static _Noreturn void fail(const char *what, int64_t detail)
 
 static void must(int r, const char *what)
 {
-    if (r != 0) fail(what, r);
+    if (r != 0)
+        fail(what, r);
 }
 
 static struct bytes key_of(uint8_t key[2], unsigned number)
@@ -77,8 +78,10 @@ static void move_root(struct live *live, uint64_t number)
     uint8_t key[2];
     for (unsigned i = 0; i < 4; i++) {
         unsigned record = 100 + (unsigned)(number / 2 % 8) * 4 + i;
-        if (number % 2 == 0) put_number(live, record, number, 1000 + i * 3000);
-        if (number % 2 == 1) (void)live_delete(live, key_of(key, record));
+        if (number % 2 == 0)
+            put_number(live, record, number, 1000 + i * 3000);
+        if (number % 2 == 1)
+            (void)live_delete(live, key_of(key, record));
     }
 }
 
@@ -94,7 +97,8 @@ static void run_writer(const char *folder, struct shared *shared)
         move_root(live, number);
         must(live_commit(live), "commit");
         atomic_store(&shared->committed, number);
-        if (number % 1024 == 0) live_reap_readers(live);
+        if (number % 1024 == 0)
+            live_reap_readers(live);
     }
     live_close(live);
 }
@@ -105,7 +109,8 @@ static uint64_t number_at(struct live *live, unsigned record)
     struct bytes value;
     must(live_get(live, key_of(key, record), &value), "get");
     uint64_t number;
-    if (value.size != STAMP_SIZE) fail("size of a stamp", (int64_t)value.size);
+    if (value.size != STAMP_SIZE)
+        fail("size of a stamp", (int64_t)value.size);
     memcpy(&number, value.data, sizeof number);
     return number;
 }
@@ -120,14 +125,18 @@ static void run_reader(const char *folder, struct shared *shared, unsigned index
         uint64_t floor = atomic_load(&shared->committed);
         must(live_renew(live), "renew");
         uint64_t number = number_at(live, 0);
-        if (number < floor) fail("older than a commit before it", (int64_t)(floor - number));
-        if (number < last) fail("older than the snapshot before", (int64_t)(last - number));
+        if (number < floor)
+            fail("older than a commit before it", (int64_t)(floor - number));
+        if (number < last)
+            fail("older than the snapshot before", (int64_t)(last - number));
         for (unsigned i = 1; i < STAMPS; i++) {
-            if (number_at(live, i) != number) fail("a mixture", (int64_t)number);
+            if (number_at(live, i) != number)
+                fail("a mixture", (int64_t)number);
         }
         last = number;
         atomic_store(&shared->renewed[index], ++renewed);
-        if (renewed % 8 == 0) live_rest(live);
+        if (renewed % 8 == 0)
+            live_rest(live);
     }
     live_close(live);
 }
@@ -135,10 +144,14 @@ static void run_reader(const char *folder, struct shared *shared, unsigned index
 static pid_t start(const char *folder, struct shared *shared, int reader)
 {
     pid_t pid = fork();
-    if (pid < 0) fail("fork", errno);
-    if (pid > 0) return pid;
-    if (reader < 0) run_writer(folder, shared);
-    if (reader >= 0) run_reader(folder, shared, (unsigned)reader);
+    if (pid < 0)
+        fail("fork", errno);
+    if (pid > 0)
+        return pid;
+    if (reader < 0)
+        run_writer(folder, shared);
+    if (reader >= 0)
+        run_reader(folder, shared, (unsigned)reader);
     exit(0);
 }
 
@@ -161,10 +174,12 @@ int main(int argc, char **argv)
     uint64_t seconds = argc > 1 ? strtoul(argv[1], NULL, 10) : 5;
     hash_start();
     char folder[64];
-    if (fixture_make_folder(folder, sizeof folder) != 0) return 77;
-    struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED) fail("mmap", errno);
+    if (fixture_make_folder(folder, sizeof folder) != 0)
+        return 77;
+    struct shared *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        fail("mmap", errno);
     pid_t children[1 + READERS];
     children[0] = start(folder, shared, -1);
     while (atomic_load(&shared->committed) == 0) {
@@ -187,6 +202,7 @@ int main(int argc, char **argv)
            commits, atomic_load(&shared->renewed[0]), atomic_load(&shared->renewed[1]),
            clock_now_ms() - begin_ms);
     fixture_remove_folder(folder);
-    if (commits < RATE_MIN * seconds) printf("slower than %d commits a second\n", RATE_MIN);
+    if (commits < RATE_MIN * seconds)
+        printf("slower than %d commits a second\n", RATE_MIN);
     return bad != 0;
 }

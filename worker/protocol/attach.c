@@ -62,8 +62,8 @@ static void set_up_session(struct protocol *protocol, struct session *s,
                            const struct mqtt_connect *c)
 {
     uint16_t aliases = c->topic_alias_max < protocol->tunable->topic_alias_out_max
-        ? c->topic_alias_max
-        : protocol->tunable->topic_alias_out_max;
+                           ? c->topic_alias_max
+                           : protocol->tunable->topic_alias_out_max;
     uint16_t window = receive_max_of(protocol);
     s->version = (uint8_t)c->version;
     s->expiry_s = expiry_of(protocol, c);
@@ -96,8 +96,8 @@ static void send_connack(const struct protocol *protocol, struct conn *conn,
         .receive_max = receive_max == UINT16_MAX ? 0 : receive_max,
         .retain_unavailable = !t->retain_available,
         .packet_size_max = t->packet_size_max < (uint32_t)PACKET_REMAINING_MAX + FRAME_HEADER_MAX
-            ? t->packet_size_max
-            : 0,
+                               ? t->packet_size_max
+                               : 0,
         .topic_alias_max = t->topic_alias_max,
         .has_server_keep_alive = keep_alive_s != c->keep_alive_s,
         .server_keep_alive_s = keep_alive_s,
@@ -114,8 +114,10 @@ static void log_connected(const struct conn *conn, const struct mqtt_connect *c)
         return;
     log_info("New client connected from %s as %s (p%u, c%u, k%u).", peer.text,
              log_text(c->client_id).text,
-             c->version == MQTT_V5 ? 5U : c->version == MQTT_V311 ? 2U : 1U, c->clean_start,
-             c->keep_alive_s);
+             c->version == MQTT_V5     ? 5U
+             : c->version == MQTT_V311 ? 2U
+                                       : 1U,
+             c->clean_start, c->keep_alive_s);
 }
 
 static bool is_over_limit(const struct protocol *protocol)
@@ -143,8 +145,7 @@ void attach(struct conn *conn, const struct mqtt_connect *connect, bool is_assig
     stats_add(protocol->stats, STAT_clients_connected, 1);
     stats_add(protocol->stats, STAT_connects_received, 1);
     if (connect->has_will && !will_take(protocol, s, connect))
-        log_warning("No memory for the will of client %s.",
-                    log_text(connect->client_id).text);
+        log_warning("No memory for the will of client %s.", log_text(connect->client_id).text);
     log_connected(conn, connect);
     send_connack(protocol, conn, connect, is_present, is_assigned);
     if (conn->session != s || conn->state >= CONN_CLOSING)

@@ -41,8 +41,8 @@ void lifecycle_end_session(struct protocol *protocol, struct session *session)
 static void start_timer(struct protocol *protocol, struct session *session, uint64_t will_at_ms)
 {
     uint64_t at_ms = session->will != NULL && will_at_ms < session->expires_at_ms
-        ? will_at_ms
-        : session->expires_at_ms;
+                         ? will_at_ms
+                         : session->expires_at_ms;
     if (at_ms != UINT64_MAX)
         wheel_start(wheel_of(protocol), &session->timer, at_ms);
 }
@@ -54,9 +54,8 @@ void lifecycle_wait_offline(struct protocol *protocol, struct session *session)
         lifecycle_end_session(protocol, session);
         return;
     }
-    session->expires_at_ms = session->expiry_s == SESSION_NEVER_EXPIRES
-        ? UINT64_MAX
-        : now + session->expiry_s * 1000ULL;
+    session->expires_at_ms =
+        session->expiry_s == SESSION_NEVER_EXPIRES ? UINT64_MAX : now + session->expiry_s * 1000ULL;
     if (session->will != NULL && session->will->delay_s == 0)
         will_publish(protocol, session);
     if (session->is_remnant && session->will == NULL) {

@@ -91,8 +91,8 @@ static void on_pubcomp(struct conn *conn, const struct mqtt_ack *ack)
 void on_ack(struct conn *conn, const struct frame_header *header, struct bytes body)
 {
     struct mqtt_ack ack;
-    enum mqtt_reason reason = codec_ack_decode(
-        &ack, header->type, (enum mqtt_version)conn->version, header->flags, body);
+    enum mqtt_reason reason =
+        codec_ack_decode(&ack, header->type, (enum mqtt_version)conn->version, header->flags, body);
     if (reason != REASON_SUCCESS)
         conn_close(conn, reason);
     else if (header->type == PACKET_PUBACK)

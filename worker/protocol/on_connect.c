@@ -18,8 +18,7 @@ struct refusal {
 
 static const struct refusal ACCEPTED = {REASON_SUCCESS, ""};
 
-static struct refusal check_client_id(const struct protocol *protocol,
-                                      const struct mqtt_connect *c)
+static struct refusal check_client_id(const struct protocol *protocol, const struct mqtt_connect *c)
 {
     if (c->client_id.size > 0)
         return ACCEPTED;

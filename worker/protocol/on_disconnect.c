@@ -19,8 +19,8 @@ static enum mqtt_reason change_expiry(struct conn *conn, uint32_t expiry_s)
 void on_disconnect(struct conn *conn, const struct frame_header *header, struct bytes body)
 {
     struct mqtt_disconnect d;
-    enum mqtt_reason reason = codec_disconnect_decode(
-        &d, (enum mqtt_version)conn->version, header->flags, body);
+    enum mqtt_reason reason =
+        codec_disconnect_decode(&d, (enum mqtt_version)conn->version, header->flags, body);
     if (reason == REASON_SUCCESS && d.has_session_expiry)
         reason = change_expiry(conn, d.session_expiry_s);
     if (reason != REASON_SUCCESS) {

@@ -28,8 +28,8 @@ static enum mqtt_reason resolve_alias(struct conn *conn, struct mqtt_publish *p)
         return REASON_UNSPECIFIED_ERROR;
     if (p->message.topic.size > 0)
         return alias_in_set(s->alias_in, p->topic_alias, p->message.topic)
-            ? REASON_SUCCESS
-            : REASON_UNSPECIFIED_ERROR;
+                   ? REASON_SUCCESS
+                   : REASON_UNSPECIFIED_ERROR;
     p->message.topic = alias_in_get(s->alias_in, p->topic_alias);
     return p->message.topic.size > 0 ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
 }
@@ -120,7 +120,8 @@ static bool is_registered(struct conn *conn)
     return s->publisher != NULL;
 }
 
-static struct route_result route(struct conn *conn, const struct mqtt_publish *p, struct bytes properties)
+static struct route_result route(struct conn *conn, const struct mqtt_publish *p,
+                                 struct bytes properties)
 {
     struct router *router = protocol_of(conn)->router;
     const struct mqtt_message *m = &p->message;

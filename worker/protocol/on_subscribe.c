@@ -106,7 +106,8 @@ static enum mqtt_reason check_filters(const struct mqtt_subscribe *packet,
 }
 
 /* Third order: SUBACK, then the replays begin, which renew and read retained. */
-static void answer(struct session *session, const struct mqtt_subscribe *packet, const struct granted *granted)
+static void answer(struct session *session, const struct mqtt_subscribe *packet,
+                   const struct granted *granted)
 {
     struct conn *conn = session->conn;
     uint8_t *codes = malloc(packet->filter_count);
@@ -260,8 +261,8 @@ static uint8_t unsubscribe(struct protocol *protocol, struct session *session, s
 void on_unsubscribe(struct conn *conn, const struct frame_header *header, struct bytes body)
 {
     struct mqtt_subscribe packet;
-    enum mqtt_reason reason = codec_unsubscribe_decode(
-        &packet, (enum mqtt_version)conn->version, header->flags, body);
+    enum mqtt_reason reason =
+        codec_unsubscribe_decode(&packet, (enum mqtt_version)conn->version, header->flags, body);
     uint8_t *codes = reason == REASON_SUCCESS ? malloc(packet.filter_count) : NULL;
     if (codes == NULL) {
         conn_close(conn, reason == REASON_SUCCESS ? REASON_UNSPECIFIED_ERROR : reason);

@@ -7,7 +7,7 @@
 #include "common/mqtt/codec_subscribe.h"
 
 enum {
-    CONNACK_FIXED_MAX = 64,      /* all of it but its strings */
+    CONNACK_FIXED_MAX = 64, /* all of it but its strings */
     SUBACK_FIXED_MAX = 16,
     ACK_MAX = 16
 };
@@ -98,8 +98,8 @@ void reply_suback(struct conn *conn, uint16_t packet_id, struct bytes codes)
     uint8_t *memory = reserve(conn, size_max);
     if (memory == NULL)
         return;
-    size_t size = codec_suback_encode(packet_id, codes, (enum mqtt_version)conn->version, memory,
-                                      size_max);
+    size_t size =
+        codec_suback_encode(packet_id, codes, (enum mqtt_version)conn->version, memory, size_max);
     check(size > 0);
     commit_fitting(conn, size);
 }
@@ -110,8 +110,8 @@ void reply_unsuback(struct conn *conn, uint16_t packet_id, struct bytes codes)
     uint8_t *memory = reserve(conn, size_max);
     if (memory == NULL)
         return;
-    size_t size = codec_unsuback_encode(packet_id, codes, (enum mqtt_version)conn->version, memory,
-                                        size_max);
+    size_t size =
+        codec_unsuback_encode(packet_id, codes, (enum mqtt_version)conn->version, memory, size_max);
     check(size > 0);
     commit_fitting(conn, size);
 }

@@ -17,10 +17,10 @@
 struct announcer {
     struct outbound *outbound;
     struct filters *filters;
-    unsigned store;          /* slot */
-    uint64_t serial;         /* given out last */
-    uint64_t confirmed;      /* all up to here are in force */
-    uint8_t text[65536];     /* scratch for a filter's text */
+    unsigned store;      /* slot */
+    uint64_t serial;     /* given out last */
+    uint64_t confirmed;  /* all up to here are in force */
+    uint8_t text[65536]; /* scratch for a filter's text */
 };
 
 /* Sends the RESET that makes void what the slot's last process had set. Serials

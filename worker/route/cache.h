@@ -18,9 +18,9 @@
 #include <stdint.h>
 
 enum {
-    CACHE_SLOTS = 4096,       /* entries at most, per worker */
-    CACHE_TOPIC_MAX = 256,    /* longer names are looked up each time */
-    CACHE_FILTERS_MAX = 256   /* as are topics that more of our filters match */
+    CACHE_SLOTS = 4096,     /* entries at most, per worker */
+    CACHE_TOPIC_MAX = 256,  /* longer names are looked up each time */
+    CACHE_FILTERS_MAX = 256 /* as are topics that more of our filters match */
 };
 
 struct filter;
@@ -28,7 +28,7 @@ struct route_cache;
 
 struct route_entry {
     uint64_t hash;
-    uint64_t any;          /* workers with plain subscribers */
+    uint64_t any; /* workers with plain subscribers */
     uint64_t persistent;
     struct generation shared;
     struct generation own;

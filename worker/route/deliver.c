@@ -62,8 +62,7 @@ static enum outcome encode(struct session *session, struct publish_out *out, str
         writer_bytes(&w, payload);
     check(!w.bad);
     conn_commit(conn, own_size);
-    if (is_shared &&
-        !conn_append_shared(conn, payload, message_give_back, message_get(message)))
+    if (is_shared && !conn_append_shared(conn, payload, message_give_back, message_get(message)))
         fatal("no memory for output");
     stats_add(conn->context->stats, STAT_publish_sent, 1);
     stats_add(conn->context->stats, STAT_publish_bytes_sent, payload.size);
@@ -133,7 +132,9 @@ static enum outcome send_at_once(struct router *router, struct session *session,
     };
     if (!describe(router, &out, p->expiry_at_ms, &terms->subscription_id))
         return UNSENDABLE;
-    return encode(session, &out, p->payload, message);
+    /* What is sent later must not lie in the publisher's input. */
+    struct bytes payload = message != NULL ? message_payload(message) : p->payload;
+    return encode(session, &out, payload, message);
 }
 
 /* -- QoS 1 and 2, and QoS 0 for offline sessions -- */
@@ -173,9 +174,9 @@ static void enqueue(struct router *router, struct session *session, struct publi
         return;
     }
     struct message *message = publication_message(p);
-    struct delivery *d = message == NULL
-        ? NULL
-        : delivery_new(message, terms->qos, terms->retain, terms->subscription_id);
+    struct delivery *d =
+        message == NULL ? NULL
+                        : delivery_new(message, terms->qos, terms->retain, terms->subscription_id);
     if (d == NULL) {
         count_drop(router);
         return;
@@ -186,8 +187,7 @@ static void enqueue(struct router *router, struct session *session, struct publi
 /* Places the first queued delivery. False when it must go on waiting. */
 static bool send_first(struct router *router, struct session *session)
 {
-    struct delivery *first =
-        list_owner(list_first(&session->queue), struct delivery, node);
+    struct delivery *first = list_owner(list_first(&session->queue), struct delivery, node);
     if (conn_backlog(session->conn) > router->tunable->output_buffer_max / CONGESTED_SHARE)
         return false;
     if (first->qos > 0 && !session_window_is_open(session))

@@ -14,8 +14,8 @@
 
 /* How a delivery goes out, by its subscription. */
 struct deliver_terms {
-    enum qos qos;   /* granted */
-    bool retain;    /* the flag as it goes out */
+    enum qos qos; /* granted */
+    bool retain;  /* the flag as it goes out */
     uint32_t subscription_id;
 };
 

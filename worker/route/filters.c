@@ -153,8 +153,7 @@ static void raise_generation(struct filters *filters, struct bytes text)
     if (begins_with_wildcard(text))
         filters->wildcard_generation++;
     else
-        filters->level_generations[generation_hash(filters->region, text) %
-                                   LAYOUT_GENERATIONS]++;
+        filters->level_generations[generation_hash(filters->region, text) % LAYOUT_GENERATIONS]++;
 }
 
 struct generation filters_generation(const struct filters *filters, uint32_t level_hash)

@@ -26,27 +26,27 @@ struct session;
 
 /* A node of the trie: the filter that ends here. */
 struct filter {
-    struct filter *parent;         /* NULL: the root */
-    struct list_node subscribers;  /* of struct subscription, plain ones */
-    struct list_node groups;       /* of struct group */
-    struct announcement *unsent;   /* what the store is still to be told; NULL: nothing */
-    uint64_t serial;               /* of the latest announcement; 0: none ever */
+    struct filter *parent;        /* NULL: the root */
+    struct list_node subscribers; /* of struct subscription, plain ones */
+    struct list_node groups;      /* of struct group */
+    struct announcement *unsent;  /* what the store is still to be told; NULL: nothing */
+    uint64_t serial;              /* of the latest announcement; 0: none ever */
     uint32_t child_count;
-    uint32_t persistent_count;     /* subscribers whose session is persistent */
-    bool has_plus;                 /* children that a walk must probe */
+    uint32_t persistent_count; /* subscribers whose session is persistent */
+    bool has_plus;             /* children that a walk must probe */
     bool has_hash;
     uint32_t key_size;
-    uint8_t key[];                 /* parent pointer, level name */
+    uint8_t key[]; /* parent pointer, level name */
 };
 
 /* A shared group's members here. */
 struct group {
-    struct list_node node;         /* in filter->groups */
+    struct list_node node; /* in filter->groups */
     struct filter *filter;
-    struct list_node members;      /* of struct subscription; the next to serve first */
+    struct list_node members; /* of struct subscription; the next to serve first */
     struct announcement *unsent;
     uint64_t serial;
-    struct hash128 id;             /* of "$share/group/filter", in all workers */
+    struct hash128 id; /* of "$share/group/filter", in all workers */
     uint32_t member_count;
     uint32_t online_count;
     uint16_t name_size;
@@ -59,8 +59,8 @@ struct subscription {
     struct list_node filter_node;  /* in filter->subscribers or group->members */
     struct session *session;
     struct filter *filter;
-    struct group *group;           /* NULL: plain */
-    uint32_t id;                   /* Subscription Identifier; 0: none */
+    struct group *group; /* NULL: plain */
+    uint32_t id;         /* Subscription Identifier; 0: none */
     uint8_t qos;
     bool no_local;
     bool retain_as_published;
@@ -70,10 +70,10 @@ struct subscription {
 
 struct filters {
     struct map nodes;
-    struct map groups;             /* by id */
+    struct map groups; /* by id */
     struct filter *root;
     const struct region *region;
-    uint8_t *scratch;              /* key of one probe: pointer and longest level */
+    uint8_t *scratch; /* key of one probe: pointer and longest level */
     uint32_t level_generations[LAYOUT_GENERATIONS]; /* own lists: a filter came or went */
     uint32_t wildcard_generation;
     /* What this worker wants of a filter or group changed; may be called for one

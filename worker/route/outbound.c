@@ -94,11 +94,10 @@ static struct waiting_message *new_waiting(const struct record_message *record,
                                            const struct record_sender *sender,
                                            const struct outbound_message *with)
 {
-    struct waiting_message *w =
-        malloc(sizeof(*w) + record->groups.size + record->client_id.size);
+    struct waiting_message *w = malloc(sizeof(*w) + record->groups.size + record->client_id.size);
     struct message *kept = with->message != NULL
-        ? message_get(with->message)
-        : message_new(record->topic, record->properties, record->payload);
+                               ? message_get(with->message)
+                               : message_new(record->topic, record->properties, record->payload);
     if (w == NULL || kept == NULL)
         fatal("no memory for a message that waits for a ring");
     kept->id = record->message_id;
@@ -121,8 +120,7 @@ static struct waiting_message *new_waiting(const struct record_message *record,
 }
 
 bool outbound_send_message(struct outbound *outbound, unsigned peer,
-                           const struct record_message *record,
-                           const struct outbound_message *with)
+                           const struct record_message *record, const struct outbound_message *with)
 {
     struct record_sender sender = {0};
     if (!outbound_is_blocked(outbound, peer) &&

@@ -17,16 +17,16 @@ struct session;
 
 struct publication {
     struct bytes topic;
-    struct bytes properties;  /* those that pass through */
+    struct bytes properties; /* those that pass through */
     struct bytes payload;
     uint64_t message_id;
-    uint64_t expiry_at_ms;    /* 0: never */
+    uint64_t expiry_at_ms;                   /* 0: never */
     const struct session *publisher_session; /* for No Local; NULL: not from here */
-    struct message *message;  /* NULL: no copy yet; a reference is held */
-    uint32_t publisher;       /* handle at `origin`; 0: nobody to hold */
-    uint16_t origin;          /* worker that the publisher is connected to */
+    struct message *message;                 /* NULL: no copy yet; a reference is held */
+    uint32_t publisher;                      /* handle at `origin`; 0: nobody to hold */
+    uint16_t origin;                         /* worker that the publisher is connected to */
     uint8_t qos;
-    uint8_t hops;             /* times a shared message was passed on */
+    uint8_t hops; /* times a shared message was passed on */
     bool retain;
 };
 

@@ -60,8 +60,7 @@ static bool grow(struct publishers *publishers)
     struct publisher **slots = realloc(publishers->slots, count * sizeof(slots[0]));
     if (slots == NULL)
         return false;
-    memset(slots + publishers->slot_count, 0,
-           (count - publishers->slot_count) * sizeof(slots[0]));
+    memset(slots + publishers->slot_count, 0, (count - publishers->slot_count) * sizeof(slots[0]));
     publishers->slots = slots;
     publishers->free_hint = publishers->slot_count;
     publishers->slot_count = count;

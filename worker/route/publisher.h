@@ -28,22 +28,22 @@ struct loop;
 struct session;
 
 struct publisher {
-    struct conn *conn;       /* NULL: gone, but a message of its still waits */
+    struct conn *conn; /* NULL: gone, but a message of its still waits */
     struct publishers *all;
     struct wheel_timer hold_timer;
     struct settle_queue unsettled;
-    uint64_t ack_workers;    /* that `ack` is about */
+    uint64_t ack_workers;     /* that `ack` is about */
     struct publisher_ack ack; /* of the message that waits for a ring */
     uint32_t handle;
-    uint32_t hold_count;     /* congested subscribers that asked for a pause */
-    uint32_t waiting;        /* full rings that its latest message waits for */
+    uint32_t hold_count; /* congested subscribers that asked for a pause */
+    uint32_t waiting;    /* full rings that its latest message waits for */
 };
 
 struct publishers {
     struct publisher **slots; /* by the handle's low bits */
     uint32_t slot_count;
     uint32_t free_hint;
-    uint32_t round;           /* high bits of new handles */
+    uint32_t round; /* high bits of new handles */
     struct loop *loop;
     struct settle *settle;
     struct stats stats;

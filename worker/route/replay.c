@@ -14,7 +14,7 @@
 enum {
     STEP_MESSAGES = 64, /* per replay and turn */
     STEP_PROBES = 512,
-    SEEN_MAX = 1024     /* topics that came live while the replay ran */
+    SEEN_MAX = 1024 /* topics that came live while the replay ran */
 };
 
 struct replay {
@@ -23,7 +23,7 @@ struct replay {
     struct router *router;
     struct session *session;
     struct retain_walk *walk;
-    uint64_t *seen;                          /* hashes of topics; NULL: none */
+    uint64_t *seen; /* hashes of topics; NULL: none */
     unsigned seen_count;
     uint32_t subscription_id;
     uint8_t qos;
@@ -146,8 +146,7 @@ static void send_retained(struct replay *r, const struct retained *retained)
 
 static bool is_expired(const struct replay *r, const struct retained *retained)
 {
-    return retained->expiry_at_ms != 0 &&
-           retained->expiry_at_ms <= loop_now_ms(r->router->loop);
+    return retained->expiry_at_ms != 0 && retained->expiry_at_ms <= loop_now_ms(r->router->loop);
 }
 
 /* SUBACK comes first; and the client may have no room for more just now. */

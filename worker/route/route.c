@@ -74,8 +74,7 @@ static bool look_up_workers(struct router *router, struct bytes topic)
 
 static unsigned look_up_own(struct router *router, struct bytes topic)
 {
-    unsigned count =
-        filters_match(&router->filters, topic, router->scratch->own, OWN_FILTERS_MAX);
+    unsigned count = filters_match(&router->filters, topic, router->scratch->own, OWN_FILTERS_MAX);
     if (count <= OWN_FILTERS_MAX)
         return count;
     log_cut(topic);
@@ -111,8 +110,8 @@ static void find(struct router *router, struct bytes topic, struct found *ret)
 {
     uint64_t hash;
     struct route_entry *entry = cache_get(router->cache, topic, &hash);
-    uint32_t level_hash =
-        entry != NULL ? entry->level_hash : generation_hash(router->region, topic);
+    uint32_t level_hash = entry != NULL ? entry->level_hash
+                                        : generation_hash(router->region, topic);
     /* Before the look-up: a change in between makes the entry stale, not wrong. */
     struct generation shared = generation_read(router->region, level_hash);
     bool is_current = entry != NULL && is_valid(router, entry, shared);

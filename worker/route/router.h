@@ -30,8 +30,8 @@ struct router {
     unsigned store; /* slot */
     struct mesh mesh;
     struct live *live;
-    uint32_t live_seen;      /* generation of the snapshot in hand */
-    bool live_is_resting;    /* no snapshot in hand */
+    uint32_t live_seen;   /* generation of the snapshot in hand */
+    bool live_is_resting; /* no snapshot in hand */
     struct filters filters;
     struct announcer announcer;
     struct publishers publishers;
@@ -39,11 +39,11 @@ struct router {
     struct outbound outbound;
     struct route_cache *cache;
     struct route_scratch *scratch; /* room for one look-up */
-    struct list_node holds;    /* sessions with publishers to let go on (hold.h) */
-    struct list_node replays;  /* retained messages on their way, all sessions */
-    uint64_t message_id_base;  /* slot and epoch */
+    struct list_node holds;        /* sessions with publishers to let go on (hold.h) */
+    struct list_node replays;      /* retained messages on their way, all sessions */
+    uint64_t message_id_base;      /* slot and epoch */
     uint64_t message_count;
-    uint32_t turn;             /* spreads the picks of shared groups */
+    uint32_t turn; /* spreads the picks of shared groups */
 };
 
 /* A snapshot that is at least as new as every commit that this process can know

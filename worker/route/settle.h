@@ -35,13 +35,13 @@ struct settle {
 
 /* Embedded in its publisher. */
 struct settle_queue {
-    struct list_node node;   /* in settle->waiting */
+    struct list_node node; /* in settle->waiting */
     struct conn *conn;
-    uint64_t *words;         /* circular; see settle.c for an entry's form */
-    uint32_t capacity;       /* words, 0 or a power of two */
-    uint32_t first;          /* both run freely */
+    uint64_t *words;   /* circular; see settle.c for an entry's form */
+    uint32_t capacity; /* words, 0 or a power of two */
+    uint32_t first;    /* both run freely */
     uint32_t end;
-    uint32_t puback_count;   /* PUBACKs among the entries */
+    uint32_t puback_count; /* PUBACKs among the entries */
 };
 
 void settle_init(struct settle *settle, struct mesh *mesh,

@@ -22,7 +22,7 @@ enum delivery_state {
 
 struct delivery {
     struct list_node node;
-    struct message *message; /* NULL once PUBREC came: only the id is left */
+    struct message *message;  /* NULL once PUBREC came: only the id is left */
     uint32_t subscription_id; /* 0: none */
     uint16_t packet_id;       /* 0 while queued */
     uint8_t state;            /* enum delivery_state */

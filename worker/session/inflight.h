@@ -18,7 +18,7 @@ struct inflight {
     uint32_t capacity;       /* 0 or a power of two */
     uint16_t count;
     uint16_t next_id;
-    struct list_node order;  /* of struct delivery */
+    struct list_node order; /* of struct delivery */
 };
 
 void inflight_init(struct inflight *inflight);

@@ -10,8 +10,7 @@ static struct bytes key_of(const void *item)
     return session_client_id(item);
 }
 
-void session_table_init(struct session_table *table, const struct hash_key *key,
-                        struct stats stats)
+void session_table_init(struct session_table *table, const struct hash_key *key, struct stats stats)
 {
     *table = (struct session_table){.stats = stats};
     map_init(&table->by_client_id, key_of, key);
@@ -160,7 +159,8 @@ bool session_is_receiving(const struct session *session, uint16_t packet_id)
 bool session_receive_begin(struct session *session, uint16_t packet_id)
 {
     if (session->receiving_count == session->receiving_capacity) {
-        unsigned capacity = session->receiving_capacity == 0 ? 8U : session->receiving_capacity * 2U;
+        unsigned capacity = session->receiving_capacity == 0 ? 8U
+                                                             : session->receiving_capacity * 2U;
         if (capacity > UINT16_MAX)
             capacity = UINT16_MAX;
         uint16_t *ids = realloc(session->receiving, capacity * sizeof(*ids));

@@ -36,35 +36,35 @@ struct session_table;
 
 struct session {
     struct session_table *table;
-    struct conn *conn;              /* NULL: offline */
-    struct list_node subscriptions; /* of struct subscription (worker/route/filters.h) */
-    struct list_node replays;       /* of struct replay (worker/route/replay.h) */
-    struct list_node queue;         /* of struct delivery, QoS 1 and 2, and 0 when offline */
-    struct inflight inflight;       /* towards the client */
-    struct will *will;              /* NULL: none */
-    struct publisher *publisher;    /* NULL: has not published on this connection */
+    struct conn *conn;                 /* NULL: offline */
+    struct list_node subscriptions;    /* of struct subscription (worker/route/filters.h) */
+    struct list_node replays;          /* of struct replay (worker/route/replay.h) */
+    struct list_node queue;            /* of struct delivery, QoS 1 and 2, and 0 when offline */
+    struct inflight inflight;          /* towards the client */
+    struct will *will;                 /* NULL: none */
+    struct publisher *publisher;       /* NULL: has not published on this connection */
     struct pending_subscribe *pending; /* a SUBSCRIBE that waits for the store */
-    uint16_t *receiving;            /* QoS 2 ids from the client, between PUBLISH and PUBREL */
+    uint16_t *receiving;               /* QoS 2 ids from the client, between PUBLISH and PUBREL */
     struct alias_in *alias_in;
     struct alias_out *alias_out;
-    struct wheel_timer timer;       /* offline: will due, or the session's end */
-    uint64_t expires_at_ms;         /* offline: when the session ends */
+    struct wheel_timer timer; /* offline: will due, or the session's end */
+    uint64_t expires_at_ms;   /* offline: when the session ends */
     uint64_t queued_bytes;
-    uint64_t congested_since_ms;    /* 0: not congested (worker/route/hold.h) */
-    struct list_node hold_node;     /* in router->holds */
-    struct holding *holding;        /* publishers that wait for this one; NULL: none */
+    uint64_t congested_since_ms; /* 0: not congested (worker/route/hold.h) */
+    struct list_node hold_node;  /* in router->holds */
+    struct holding *holding;     /* publishers that wait for this one; NULL: none */
     uint32_t subscription_count;
     uint32_t queued_count;
-    uint32_t expiry_s;              /* SESSION_NEVER_EXPIRES: never */
+    uint32_t expiry_s; /* SESSION_NEVER_EXPIRES: never */
     uint16_t receiving_count;
     uint16_t receiving_capacity;
-    uint16_t resend_count;          /* in flight, not yet sent on this connection */
-    uint16_t receive_max;           /* open QoS 1 and 2 messages that we told the client to keep to */
-    uint16_t window;                /* in-flight deliveries that the client takes */
+    uint16_t resend_count; /* in flight, not yet sent on this connection */
+    uint16_t receive_max;  /* open QoS 1 and 2 messages that we told the client to keep to */
+    uint16_t window;       /* in-flight deliveries that the client takes */
     uint16_t client_id_size;
-    uint8_t version;                /* enum mqtt_version of the latest connection */
-    bool is_slow;                   /* holds nobody back any more */
-    bool is_remnant;                /* stands for a will that outlived its worker */
+    uint8_t version; /* enum mqtt_version of the latest connection */
+    bool is_slow;    /* holds nobody back any more */
+    bool is_remnant; /* stands for a will that outlived its worker */
     uint8_t client_id[];
 };
 

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -19,9 +19,9 @@ struct forgery {
     struct bench_faults expected;
 };
 
-#define FAULTS(l, d, r, c)                                                                         \
-    {                                                                                              \
-        .lost = (l), .duplicates = (d), .reordered = (r), .corrupt = (c)                           \
+#define FAULTS(l, d, r, c) \
+    { \
+        .lost = (l), .duplicates = (d), .reordered = (r), .corrupt = (c) \
     }
 
 static const struct forgery exact[] = {

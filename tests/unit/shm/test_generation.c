@@ -19,9 +19,8 @@ static const struct {
     const char *filter;
     const char *name;
 } rows[] = {
-    {"a", "a"},         {"a", "a/b"}, {"a/b", "a"},  {"a/#", "a/b/c"},
-    {"a/+/c", "a"},     {"+", "a"},   {"#", "a/b"},  {"+/b", "x/b"},
-    {"/b", "/c"},       {"#", "/"},   {"$SYS/x", "$SYS/y"},
+    {"a", "a"},   {"a", "a/b"},   {"a/b", "a"}, {"a/#", "a/b/c"}, {"a/+/c", "a"},       {"+", "a"},
+    {"#", "a/b"}, {"+/b", "x/b"}, {"/b", "/c"}, {"#", "/"},       {"$SYS/x", "$SYS/y"},
 };
 
 static void test_generation_raise_filter(void **state)

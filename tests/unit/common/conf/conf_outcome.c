@@ -17,7 +17,7 @@ void conf_outcome_collect(struct conf_outcome *outcome, struct list_node *proble
     size_t size = 0;
 
     outcome->problems[0] = '\0';
-    list_for_each (node, problems) {
+    list_for_each(node, problems) {
         const struct conf_problem *problem = list_owner(node, struct conf_problem, node);
 
         assert_non_null(strstr(problem->text, problem->is_error ? ": error: " : ": warning: "));
@@ -61,7 +61,7 @@ struct conf *conf_outcome_parse_well(const char *text)
 
 const struct conf_listener *conf_outcome_listener(const struct conf *conf, unsigned index)
 {
-    list_for_each (node, &conf->listeners) {
+    list_for_each(node, &conf->listeners) {
         const struct conf_listener *listener = list_owner(node, struct conf_listener, node);
 
         if (listener->index == index)

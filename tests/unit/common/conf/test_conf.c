@@ -157,7 +157,7 @@ static void test_parse_takes_numbers_and_sizes(void **state)
                                                 "max_queued_bytes 3g\n"
                                                 "max_inflight_messages 0\n"
                                                 "global_max_connections -1\n"
-                                                "ring_size 64K\n"
+                                                "ring_size 2M\n"
                                                 "live_size_max 1048576\n"
                                                 "max_keepalive 0065535 #x\n");
 
@@ -166,7 +166,7 @@ static void test_parse_takes_numbers_and_sizes(void **state)
     assert_int_equal(conf->tunable.queued_bytes_max, INT64_C(3) << 30);
     assert_int_equal(conf->tunable.inflight_max, 65535);
     assert_int_equal(conf->tunable.connections_max, -1);
-    assert_int_equal(conf->ring_size, 65536);
+    assert_int_equal(conf->ring_size, 2 << 20);
     assert_int_equal(conf->live_size_max, 1048576);
     conf_free(conf);
 }

@@ -120,7 +120,7 @@ static void test_sample_is_right_with_all_options_on(void **state)
     close(fd);
     conf = conf_load(&arguments, &problems);
     unlink(path);
-    list_for_each (node, &problems)
+    list_for_each(node, &problems)
         fail_msg("%s", list_owner(node, struct conf_problem, node)->text);
     assert_non_null(conf);
     assert_int_equal(conf->listener_count, 2);

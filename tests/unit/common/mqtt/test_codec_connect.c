@@ -158,10 +158,9 @@ static struct mqtt_connect decoded(struct bytes body)
 
 static void test_connect_decode_fills_fields(void **state)
 {
-    struct bytes body =
-        hex_bytes(V5("EE") "23 1100000E10 21000A 2700001000 220005 1901 1700 15 0001 'm' 16 0001 AA"
-                           "26 0001 'k' 0001 'v'" ID
-                           "0F 02 0000003C 18 00000007 01 01 03 0000" WILL USER PASS);
+    struct bytes body = hex_bytes(V5(
+        "EE") "23 1100000E10 21000A 2700001000 220005 1901 1700 15 0001 'm' 16 0001 AA"
+              "26 0001 'k' 0001 'v'" ID "0F 02 0000003C 18 00000007 01 01 03 0000" WILL USER PASS);
     struct mqtt_connect c = decoded(body);
 
     (void)state;

@@ -79,8 +79,8 @@ static void test_decode_knows_the_place_of_each_property(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(samples); i++) {
         for (unsigned bit = 1; bit < PROPERTY_IN_ALL; bit <<= 1) {
-            enum mqtt_reason wanted =
-                (samples[i].packets & bit) != 0 ? REASON_SUCCESS : REASON_MALFORMED_PACKET;
+            enum mqtt_reason wanted = (samples[i].packets & bit) != 0 ? REASON_SUCCESS
+                                                                      : REASON_MALFORMED_PACKET;
             if (decode(samples[i].hex, (enum property_packet)bit) != wanted)
                 fail_msg("property 0x%02X in place %u", samples[i].id, bit);
         }
@@ -93,8 +93,8 @@ static void test_decode_refuses_a_second_copy(void **state)
     for (size_t i = 0; i < COUNT(samples); i++) {
         char twice[64];
         snprintf(twice, sizeof(twice), "%s %s", samples[i].hex, samples[i].hex);
-        enum mqtt_reason wanted =
-            samples[i].id == PROPERTY_USER_PROPERTY ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
+        enum mqtt_reason wanted = samples[i].id == PROPERTY_USER_PROPERTY ? REASON_SUCCESS
+                                                                          : REASON_PROTOCOL_ERROR;
         if (decode(twice, ALL) != wanted)
             fail_msg("property 0x%02X twice", samples[i].id);
     }

@@ -15,9 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    FIXTURE_MAP = 256 << 20
-};
+enum { FIXTURE_MAP = 256 << 20 };
 
 struct fixture {
     char folder[64];
@@ -50,7 +48,8 @@ static inline int fixture_open(struct fixture *f, size_t size_max)
     hash_start();
     memset(f, 0, sizeof *f);
     f->random = 0x9E3779B9;
-    if (fixture_make_folder(f->folder, sizeof f->folder) != 0) return -1;
+    if (fixture_make_folder(f->folder, sizeof f->folder) != 0)
+        return -1;
     return live_open_writer(&f->live, f->folder, size_max);
 }
 
@@ -86,7 +85,8 @@ static inline void fixture_seed(struct fixture *f)
     const char *given = getenv("SEED");
     uint32_t seed = 0;
     hash_random(&seed, sizeof seed);
-    if (given != NULL) seed = (uint32_t)strtoul(given, NULL, 0);
+    if (given != NULL)
+        seed = (uint32_t)strtoul(given, NULL, 0);
     f->random = seed | 1;
     printf("SEED=%u\n", (unsigned)seed);
 }

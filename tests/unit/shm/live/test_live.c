@@ -63,7 +63,8 @@ static pid_t start_child(const struct fixture *f, child_fn body, int *ret_go)
     if (pid == 0) {
         close(pipes[1]);
         struct live *reader;
-        if (live_open_reader(&reader, f->folder) != 0) _exit(100);
+        if (live_open_reader(&reader, f->folder) != 0)
+            _exit(100);
         _exit(body(reader, pipes[0]));
     }
     close(pipes[0]);
@@ -159,12 +160,18 @@ static int see_commits(struct live *reader, int go)
 {
     struct bytes value;
     char c;
-    if (live_renew(reader) != 0) return 1;
-    if (get(reader, 1, &value) != -ENOENT) return 2;
-    if (read(go, &c, 1) != 1) return 3;
-    if (get(reader, 1, &value) != -ENOENT) return 4; /* the old snapshot */
-    if (live_renew(reader) != 0) return 5;
-    if (get(reader, 1, &value) != 0) return 6;
+    if (live_renew(reader) != 0)
+        return 1;
+    if (get(reader, 1, &value) != -ENOENT)
+        return 2;
+    if (read(go, &c, 1) != 1)
+        return 3;
+    if (get(reader, 1, &value) != -ENOENT)
+        return 4; /* the old snapshot */
+    if (live_renew(reader) != 0)
+        return 5;
+    if (get(reader, 1, &value) != 0)
+        return 6;
     live_rest(reader);
     live_rest(reader);
     live_close(reader);
@@ -194,7 +201,8 @@ static void test_live_renew_sees_commits_before_it(void **state)
 static int hold_snapshot(struct live *reader, int go)
 {
     char c;
-    if (live_renew(reader) != 0) return 1;
+    if (live_renew(reader) != 0)
+        return 1;
     (void)read(go, &c, 1);
     return 0;
 }
@@ -229,11 +237,15 @@ static int follow_growth(struct live *reader, int go)
 {
     char c;
     struct bytes value;
-    if (live_renew(reader) != 0) return 1;
+    if (live_renew(reader) != 0)
+        return 1;
     live_rest(reader);
-    if (read(go, &c, 1) != 1) return 2;
-    if (live_renew(reader) != 0) return 3;
-    if (get(reader, 99, &value) != 0 || value.size != 8 << 20) return 4;
+    if (read(go, &c, 1) != 1)
+        return 2;
+    if (live_renew(reader) != 0)
+        return 3;
+    if (get(reader, 99, &value) != 0 || value.size != 8 << 20)
+        return 4;
     return value.data[(8 << 20) - 1] == 0x55 ? 0 : 5;
 }
 
@@ -330,8 +342,10 @@ static void test_live_room_keeps_pages_for_deletes(void **state)
 /* A live environment on a tmpfs of 2 MiB that belongs to this process alone. */
 static bool open_on_small_tmpfs(struct fixture *f)
 {
-    if (unshare(CLONE_NEWNS) != 0) return false;
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return false;
+    if (unshare(CLONE_NEWNS) != 0)
+        return false;
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        return false;
     assert_int_equal(fixture_open(f, FIXTURE_MAP), 0);
     fixture_close(f);
     assert_int_equal(mkdir(f->folder, 0700), 0);
@@ -352,7 +366,8 @@ static void test_live_on_full_tmpfs(void **state)
 {
     (void)state;
     struct fixture f;
-    if (!open_on_small_tmpfs(&f)) skip();
+    if (!open_on_small_tmpfs(&f))
+        skip();
     for (int round = 0; round < 2; round++) {
         uint32_t count = fill(f.live);
         assert_in_range(count, 100, 600);
@@ -366,7 +381,8 @@ static void test_live_commit_on_full_tmpfs(void **state)
 {
     (void)state;
     struct fixture f;
-    if (!open_on_small_tmpfs(&f)) skip();
+    if (!open_on_small_tmpfs(&f))
+        skip();
     static uint8_t value[3000];
     int r = 0;
     uint32_t number = 0;
@@ -390,8 +406,7 @@ int main(void)
         cmocka_unit_test(test_live_open_reader_without_store),
         cmocka_unit_test_setup_teardown(test_live_open_reader_before_store_is_done, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_live_open_writer_makes_private_files, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_live_open_writer_makes_private_files, setup, teardown),
         cmocka_unit_test(test_live_open_writer_refuses_tiny_map),
         cmocka_unit_test_setup_teardown(test_live_commit_survives_reopen, setup, teardown),
         cmocka_unit_test_setup_teardown(test_live_abort_leaves_nothing, setup, teardown),

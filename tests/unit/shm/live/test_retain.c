@@ -155,7 +155,8 @@ static unsigned fill(struct fixture *f)
         struct retain_delta delta;
         int r = retain_set(f->live, &message, &delta);
         commit(f);
-        if (r == 0) continue;
+        if (r == 0)
+            continue;
         assert_int_equal(r, -ENOSPC);
         return count;
     }
@@ -202,11 +203,8 @@ static void test_retain_expire_in_order(void **state)
         int messages; /* in all so far */
         uint64_t next;
     } rows[] = {
-        {99, 10, 0, 100},
-        {400, 1, -1, 100}, /* the limit leaves one */
-        {400, 10, -3, 500},
-        {500, 10, -4, 70000000000},
-        {70000000000, 10, -5, UINT64_MAX},
+        {99, 10, 0, 100},   {400, 1, -1, 100}, /* the limit leaves one */
+        {400, 10, -3, 500}, {500, 10, -4, 70000000000}, {70000000000, 10, -5, UINT64_MAX},
     };
     struct retain_delta delta = {0};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -286,9 +284,7 @@ static void test_retain_walk_next_is_bounded(void **state)
 
 /* -- against a naive model -- */
 
-enum {
-    MODEL_MAX = 300
-};
+enum { MODEL_MAX = 300 };
 
 struct model {
     unsigned count;
@@ -306,10 +302,12 @@ static void random_topic(struct fixture *f, char *topic)
     unsigned levels = 1 + fixture_random(f, 5);
     topic[0] = 0;
     for (unsigned i = 0; i < levels; i++) {
-        if (i > 0) strcat(topic, "/");
+        if (i > 0)
+            strcat(topic, "/");
         strcat(topic, names[fixture_random(f, i == 0 ? 6 : 5)]);
     }
-    if (topic[0] == 0) strcpy(topic, "a");
+    if (topic[0] == 0)
+        strcpy(topic, "a");
 }
 
 static void fill_model(struct fixture *f, struct model *model)
@@ -322,15 +320,18 @@ static void fill_model(struct fixture *f, struct model *model)
         for (unsigned i = 0; i < model->count; i++) {
             known = known || strcmp(model->topics[i], topic) == 0;
         }
-        if (!known) model->count++;
+        if (!known)
+            model->count++;
     }
 }
 
 static void flip(struct fixture *f, struct model *model, unsigned index)
 {
     model->set[index] = !model->set[index];
-    if (model->set[index]) set(f, model->topics[index], "payload");
-    if (!model->set[index]) clear(f, model->topics[index]);
+    if (model->set[index])
+        set(f, model->topics[index], "payload");
+    if (!model->set[index])
+        clear(f, model->topics[index]);
 }
 
 static void count_seen(struct model *model, struct bytes topic)
@@ -353,7 +354,8 @@ static void walk_model(struct fixture *f, struct model *model, const char *filte
     int r;
     while ((r = retain_walk_next(f->live, walk, 3, &message)) != -ENOENT) {
         assert_true(r == 0 || r == -EAGAIN);
-        if (r == 0) count_seen(model, message.topic);
+        if (r == 0)
+            count_seen(model, message.topic);
         commit(f);
     }
     retain_walk_free(walk);
@@ -364,7 +366,8 @@ static void compare(const struct model *model, const char *filter)
     for (unsigned t = 0; t < model->count; t++) {
         struct bytes topic = bytes_of(model->topics[t]);
         bool wanted = model->set[t] && topic_matches(bytes_of(filter), topic);
-        if (model->seen[t] != wanted) fail_msg("%s in %s", model->topics[t], filter);
+        if (model->seen[t] != wanted)
+            fail_msg("%s in %s", model->topics[t], filter);
     }
 }
 
@@ -388,7 +391,8 @@ static void test_retain_walk_against_model(void **state)
         }
     }
     for (unsigned t = 0; t < model.count; t++) {
-        if (model.set[t]) flip(f, &model, t);
+        if (model.set[t])
+            flip(f, &model, t);
     }
     assert_empty(f);
 }
@@ -407,14 +411,16 @@ static void test_retain_walk_next_among_changes(void **state)
     struct retained message;
     int r;
     while ((r = retain_walk_next(f->live, walk, 2, &message)) != -ENOENT) {
-        if (r == 0) count_seen(&model, message.topic);
+        if (r == 0)
+            count_seen(&model, message.topic);
         flip(f, &model, fixture_random(f, MODEL_MAX / 2));
     }
     retain_walk_free(walk);
     for (unsigned t = 0; t < MODEL_MAX; t++) {
         assert_in_range(model.seen[t], 0, 1);
         bool stays = t >= MODEL_MAX / 2 && model.topics[t][0] != '$';
-        if (stays) assert_int_equal(model.seen[t], 1);
+        if (stays)
+            assert_int_equal(model.seen[t], 1);
     }
 }
 

@@ -73,23 +73,24 @@ static void test_trie_match_table(void **state)
         const char *topic;
         bool matches;
     } rows[] = {
-        {"a", "a", true},        {"a", "b", false},        {"a", "a/b", false},
-        {"a/b", "a/b", true},    {"a/+", "a/b", true},     {"a/+", "a", false},
-        {"a/+", "a/", true},     {"+", "a", true},         {"+", "/a", false},
-        {"+/+", "/a", true},     {"/+", "/a", true},       {"/+", "/", true},
-        {"#", "a", true},        {"#", "/", true},         {"a/#", "a", true},
-        {"a/#", "a/b/c", true},  {"a/#", "ab", false},     {"+/#", "a", true},
-        {"a/+/#", "a", false},   {"a/+/#", "a/b", true},   {"+/b/#", "a/b/c/d", true},
-        {"#", "$SYS/x", false},  {"+/x", "$SYS/x", false}, {"$SYS/#", "$SYS/x", true},
-        {"$SYS/+", "$SYS/x", true}, {"a//b", "a//b", true}, {"a/+/b", "a//b", true},
-        {"a/b/c", "a/b", false}, {"+/+/+", "a/b", false},  {"a/$x", "a/$x", true},
-        {"a/+", "a/$x", true},   {"$share", "$share", true},
+        {"a", "a", true},           {"a", "b", false},          {"a", "a/b", false},
+        {"a/b", "a/b", true},       {"a/+", "a/b", true},       {"a/+", "a", false},
+        {"a/+", "a/", true},        {"+", "a", true},           {"+", "/a", false},
+        {"+/+", "/a", true},        {"/+", "/a", true},         {"/+", "/", true},
+        {"#", "a", true},           {"#", "/", true},           {"a/#", "a", true},
+        {"a/#", "a/b/c", true},     {"a/#", "ab", false},       {"+/#", "a", true},
+        {"a/+/#", "a", false},      {"a/+/#", "a/b", true},     {"+/b/#", "a/b/c/d", true},
+        {"#", "$SYS/x", false},     {"+/x", "$SYS/x", false},   {"$SYS/#", "$SYS/x", true},
+        {"$SYS/+", "$SYS/x", true}, {"a//b", "a//b", true},     {"a/+/b", "a//b", true},
+        {"a/b/c", "a/b", false},    {"+/+/+", "a/b", false},    {"a/$x", "a/$x", true},
+        {"a/+", "a/$x", true},      {"$share", "$share", true},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         set(f, rows[i].filter, 3);
         struct trie_match m = match(f, rows[i].topic);
-        if ((m.any == 1U << 3) != rows[i].matches) fail_msg("row %zu", i);
+        if ((m.any == 1U << 3) != rows[i].matches)
+            fail_msg("row %zu", i);
         assert_false(m.cut);
         unset(f, rows[i].filter, 3);
         assert_empty(f);
@@ -109,9 +110,8 @@ static void test_trie_set_says_what_changed(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         bool changed;
-        assert_int_equal(trie_set(f->live, bytes_of("a/b"), 63, rows[i].any, rows[i].persistent,
-                                  &changed),
-                         0);
+        assert_int_equal(
+            trie_set(f->live, bytes_of("a/b"), 63, rows[i].any, rows[i].persistent, &changed), 0);
         assert_int_equal(changed, rows[i].changes);
         struct trie_match m = match(f, "a/b");
         assert_true(m.any == (uint64_t)rows[i].any << 63);
@@ -153,8 +153,8 @@ static void test_trie_set_of_unknown_filter_changes_nothing(void **state)
 static void test_trie_names_at_the_key_limit(void **state)
 {
     struct fixture *f = *state;
-    static const size_t sizes[] = {0,   1,   TRIE_KEY_NAME_MAX - 1, TRIE_KEY_NAME_MAX,
-                                   TRIE_KEY_NAME_MAX + 1, 511,  4096, 65000};
+    static const size_t sizes[] = {
+        0, 1, TRIE_KEY_NAME_MAX - 1, TRIE_KEY_NAME_MAX, TRIE_KEY_NAME_MAX + 1, 511, 4096, 65000};
     static char filter[65536];
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         memset(filter, 'n', sizes[i]);
@@ -226,12 +226,15 @@ static void test_trie_set_group_gives_online_members_first(void **state)
     struct fixture *f = *state;
     struct hash128 id = group_id(1);
     bool changed;
-    assert_int_equal(trie_set_group(f->live, bytes_of("a/+"), &id, 1, 0, 5, &changed), 0);
+    assert_int_equal(
+        trie_set_group(f->live, bytes_of("a/+"), &id, 1, (struct trie_weight){0, 5}, &changed), 0);
     assert_true(changed);
     assert_int_equal(match(f, "a/b").groups[0].worker, 1);
-    assert_int_equal(trie_set_group(f->live, bytes_of("a/+"), &id, 2, 1, 0, &changed), 0);
+    assert_int_equal(
+        trie_set_group(f->live, bytes_of("a/+"), &id, 2, (struct trie_weight){1, 0}, &changed), 0);
     assert_true(changed);
-    assert_int_equal(trie_set_group(f->live, bytes_of("a/+"), &id, 2, 1, 0, &changed), 0);
+    assert_int_equal(
+        trie_set_group(f->live, bytes_of("a/+"), &id, 2, (struct trie_weight){1, 0}, &changed), 0);
     assert_false(changed);
     for (uint32_t turn = 0; turn < 100; turn++) {
         struct trie_match m;
@@ -241,9 +244,11 @@ static void test_trie_set_group_gives_online_members_first(void **state)
         assert_memory_equal(&m.groups[0].id, &id, sizeof id);
         assert_int_equal(m.groups[0].worker, 2);
     }
-    assert_int_equal(trie_set_group(f->live, bytes_of("a/+"), &id, 2, 0, 0, &changed), 0);
+    assert_int_equal(
+        trie_set_group(f->live, bytes_of("a/+"), &id, 2, (struct trie_weight){0, 0}, &changed), 0);
     assert_int_equal(match(f, "a/b").groups[0].worker, 1);
-    assert_int_equal(trie_set_group(f->live, bytes_of("a/+"), &id, 1, 0, 0, &changed), 0);
+    assert_int_equal(
+        trie_set_group(f->live, bytes_of("a/+"), &id, 1, (struct trie_weight){0, 0}, &changed), 0);
     assert_empty(f);
 }
 
@@ -254,8 +259,9 @@ static void test_trie_match_picks_by_weight(void **state)
     static const uint32_t weights[] = {1, 0, 10, 100, 889};
     bool changed;
     for (unsigned i = 0; i < 5; i++) {
-        assert_int_equal(
-            trie_set_group(f->live, bytes_of("a"), &id, i, weights[i], i == 1, &changed), 0);
+        assert_int_equal(trie_set_group(f->live, bytes_of("a"), &id, i,
+                                        (struct trie_weight){weights[i], i == 1}, &changed),
+                         0);
     }
     uint32_t picked[5] = {0};
     for (uint32_t turn = 0; turn < 10000; turn++) {
@@ -274,8 +280,9 @@ static void test_trie_match_picks_among_largest_weights(void **state)
     struct hash128 id = group_id(7);
     bool changed;
     for (unsigned i = 0; i < 64; i++) {
-        assert_int_equal(
-            trie_set_group(f->live, bytes_of("a"), &id, i, UINT32_MAX, UINT32_MAX, &changed), 0);
+        assert_int_equal(trie_set_group(f->live, bytes_of("a"), &id, i,
+                                        (struct trie_weight){UINT32_MAX, UINT32_MAX}, &changed),
+                         0);
     }
     uint64_t picked = 0;
     for (uint32_t turn = 0; turn < 300; turn++) {
@@ -292,7 +299,9 @@ static void test_trie_match_cuts_too_many_groups(void **state)
     bool changed;
     for (uint32_t i = 0; i <= TRIE_GROUPS_MAX; i++) {
         struct hash128 id = group_id(i + 1);
-        assert_int_equal(trie_set_group(f->live, bytes_of("a/#"), &id, 0, 1, 0, &changed), 0);
+        assert_int_equal(
+            trie_set_group(f->live, bytes_of("a/#"), &id, 0, (struct trie_weight){1, 0}, &changed),
+            0);
     }
     struct trie_match m = match(f, "a");
     assert_int_equal(m.group_count, TRIE_GROUPS_MAX);
@@ -307,15 +316,15 @@ static void test_trie_clear_step_among_changes(void **state)
     for (unsigned i = 0; i < 300; i++) {
         snprintf(filter, sizeof filter, "a/%u/b/%u", i / 10, i);
         set(f, filter, 1);
-        if (i % 3 == 0) set(f, filter, 2);
+        if (i % 3 == 0)
+            set(f, filter, 2);
     }
     struct trie_clear *clear = trie_clear_new(1);
     bool changed;
     unsigned step = 0;
     while (trie_clear_step(f->live, clear, 4, &changed) == -EAGAIN) {
         snprintf(filter, sizeof filter, "a/%u/b/%u", step % 300 / 10, step % 300);
-        assert_int_equal(trie_set(f->live, bytes_of(filter), 2, step % 2 == 0, false, &changed),
-                         0);
+        assert_int_equal(trie_set(f->live, bytes_of(filter), 2, step % 2 == 0, false, &changed), 0);
         step++;
     }
     trie_clear_free(clear);
@@ -339,7 +348,8 @@ static void test_trie_set_on_full_map(void **state)
         assert_int_equal(live_begin(f.live), 0);
         r = trie_set(f.live, bytes_of(filter), 1, true, true, &changed);
         assert_int_equal(live_commit(f.live), 0); /* a refusal spoils nothing */
-        if (r == 0) count++;
+        if (r == 0)
+            count++;
     }
     assert_int_equal(r, -ENOSPC);
     assert_in_range(count, 1000, 20000);

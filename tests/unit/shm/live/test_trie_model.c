@@ -32,11 +32,7 @@ static struct hash128 group_id(uint32_t number)
     return id;
 }
 
-enum {
-    MODEL_MAX = 400,
-    MODEL_WORKERS = 64,
-    MODEL_GROUPS = 3
-};
+enum { MODEL_MAX = 400, MODEL_WORKERS = 64, MODEL_GROUPS = 3 };
 
 struct model_filter {
     char text[40];
@@ -56,7 +52,8 @@ static void random_text(struct fixture *f, bool wild, char *text)
     unsigned levels = 1 + fixture_random(f, 5);
     text[0] = 0;
     for (unsigned i = 0; i < levels; i++) {
-        if (i > 0) strcat(text, "/");
+        if (i > 0)
+            strcat(text, "/");
         if (wild && i + 1 == levels && fixture_random(f, 5) == 0) {
             strcat(text, "#");
         } else if (wild && fixture_random(f, 4) == 0) {
@@ -65,15 +62,18 @@ static void random_text(struct fixture *f, bool wild, char *text)
             strcat(text, names[fixture_random(f, levels > 3 ? 3 : 6)]);
         }
     }
-    if (text[0] == 0) strcpy(text, "a");
+    if (text[0] == 0)
+        strcpy(text, "a");
 }
 
 static struct model_filter *model_get(struct model *model, const char *text)
 {
     for (unsigned i = 0; i < model->count; i++) {
-        if (strcmp(model->filters[i].text, text) == 0) return &model->filters[i];
+        if (strcmp(model->filters[i].text, text) == 0)
+            return &model->filters[i];
     }
-    if (model->count == MODEL_MAX) return &model->filters[MODEL_MAX - 1];
+    if (model->count == MODEL_MAX)
+        return &model->filters[MODEL_MAX - 1];
     struct model_filter *filter = &model->filters[model->count++];
     strcpy(filter->text, text);
     return filter;
@@ -90,22 +90,23 @@ static void change(struct fixture *f, struct model *model, bool grow)
     char text[40];
     random_text(f, true, text);
     struct model_filter *filter = model_get(model, text);
-    if (!grow) filter = &model->filters[fixture_random(f, model->count)];
+    if (!grow)
+        filter = &model->filters[fixture_random(f, model->count)];
     unsigned worker = fixture_random(f, MODEL_WORKERS);
     bool on = grow && fixture_random(f, 4) > 0;
     bool changed;
     if (fixture_random(f, 4) == 0) {
         uint32_t group = fixture_random(f, MODEL_GROUPS);
         struct hash128 id = group_id(group);
-        assert_int_equal(trie_set_group(f->live, bytes_of(filter->text), &id, worker, on, 0,
-                                        &changed),
+        assert_int_equal(trie_set_group(f->live, bytes_of(filter->text), &id, worker,
+                                        (struct trie_weight){on, 0}, &changed),
                          0);
         set_bit(&filter->members[group], worker, on);
         return;
     }
     bool persistent = on && fixture_random(f, 2) == 0;
-    assert_int_equal(
-        trie_set(f->live, bytes_of(filter->text), worker, on, persistent, &changed), 0);
+    assert_int_equal(trie_set(f->live, bytes_of(filter->text), worker, on, persistent, &changed),
+                     0);
     set_bit(&filter->any, worker, on);
     set_bit(&filter->persistent, worker, persistent);
 }
@@ -119,7 +120,8 @@ static void compare(struct fixture *f, const struct model *model)
     unsigned groups = 0;
     for (unsigned i = 0; i < model->count; i++) {
         const struct model_filter *filter = &model->filters[i];
-        if (!topic_matches(bytes_of(filter->text), bytes_of(topic))) continue;
+        if (!topic_matches(bytes_of(filter->text), bytes_of(topic)))
+            continue;
         any |= filter->any;
         persistent |= filter->persistent;
         for (unsigned g = 0; g < MODEL_GROUPS; g++) {
@@ -130,8 +132,8 @@ static void compare(struct fixture *f, const struct model *model)
     assert_int_equal(trie_match(f->live, bytes_of(topic), 0, &m), 0);
     assert_false(m.cut);
     if (m.any != any || m.persistent != persistent || m.group_count != groups) {
-        fail_msg("topic %s: any %llx persistent %llx groups %u", topic,
-                 (unsigned long long)m.any, (unsigned long long)m.persistent, m.group_count);
+        fail_msg("topic %s: any %llx persistent %llx groups %u", topic, (unsigned long long)m.any,
+                 (unsigned long long)m.persistent, m.group_count);
     }
 }
 
@@ -169,7 +171,8 @@ static void test_trie_against_model(void **state)
     for (int i = 0; i < 6000; i++) {
         change(f, &model, i % 2000 < 1300);
         compare(f, &model);
-        if (i % 100 != 0) continue;
+        if (i % 100 != 0)
+            continue;
         assert_int_equal(live_commit(f->live), 0);
         assert_int_equal(live_begin(f->live), 0);
     }

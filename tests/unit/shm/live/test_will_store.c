@@ -115,7 +115,8 @@ static unsigned fill(struct live *live)
         assert_int_equal(live_begin(live), 0);
         int r = will_store_set(live, 9, &id, (struct bytes){blob, sizeof blob});
         assert_int_equal(live_commit(live), 0);
-        if (r == 0) continue;
+        if (r == 0)
+            continue;
         assert_int_equal(r, -ENOSPC);
         return count;
     }

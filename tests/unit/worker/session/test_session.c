@@ -20,8 +20,7 @@ static int set_up(void **state)
 {
     hash_start();
     assert_int_equal(region_open(&fixture.region, 1, 65536), 0);
-    session_table_init(&fixture.table, region_key(&fixture.region),
-                       stats_of(&fixture.region, 0));
+    session_table_init(&fixture.table, region_key(&fixture.region), stats_of(&fixture.region, 0));
     fixture.session = session_new(&fixture.table, bytes_of("client"));
     assert_non_null(fixture.session);
     *state = &fixture;
