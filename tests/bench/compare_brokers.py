@@ -59,6 +59,7 @@ class Broker:
         self.process = None
         self.folder = None
         self.port = 0
+        self.is_fanout = False
 
     def config(self, extra):
         """Writes the configuration file and returns its path."""
@@ -78,15 +79,16 @@ class Broker:
 
     def floor_command(self):
         """The relay that forwards bytes between paired clients: the kernel's share."""
-        return [self.argument, "--port", str(self.port)]
+        return [self.argument, "--port", str(self.port), *(["--fanout"] if self.is_fanout else [])]
 
     def custom_command(self):
         """Any command; {port}, {workers} and {folder} are replaced."""
         return shlex.split(self.argument.format(port=self.port, workers=self.workers,
                                                 folder=self.folder.name))
 
-    def start(self):
+    def start(self, is_fanout):
         """Starts afresh on a free port and waits until it accepts connections."""
+        self.is_fanout = is_fanout
         self.folder = tempfile.TemporaryDirectory(prefix="courtier-compare-")
         self.port = free_port()
         pin = (lambda: os.sched_setaffinity(0, self.cpus)) if self.cpus else None

@@ -8,9 +8,12 @@
 # floor: the relay can do it too. seconds: at most so long, whatever --duration says.
 
 
+PAIRS = 50
+
+
 def pairs(qos, *more):
-    """The options of 50 publishers that talk to 50 subscribers."""
-    return ["--scenario", "pairs", "--pairs", "50", "--qos", str(qos), *more]
+    """The options of publishers that talk to a subscriber each."""
+    return ["--scenario", "pairs", "--pairs", str(PAIRS), "--qos", str(qos), *more]
 
 
 SCENARIOS = {

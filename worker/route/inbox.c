@@ -52,6 +52,7 @@ static void take_message(struct inbox *inbox, unsigned peer, const struct ring_r
         inbox->events->on_will(inbox->owner, &message);
     else
         take_delivery(inbox, peer, &message);
+    record_assembly_done(&inbox->assemblies[peer]); /* a large one is not kept */
 }
 
 static void take_hold(struct inbox *inbox, const struct ring_record *record)
