@@ -1,6 +1,7 @@
 #include "master/store/store_live.h"
 
 #include "common/base/check.h"
+#include "common/mqtt/topic.h"
 #include "master/store/store_will.h"
 #include "shm/generation.h"
 #include "shm/live/retain.h"
@@ -22,6 +23,7 @@ enum {
 /* A transaction's effect on the counters, added once it is committed. */
 struct change {
     struct retain_delta retained;
+    int sys_messages;
     uint64_t next_expiry_ms;
 };
 
@@ -41,17 +43,19 @@ static int apply_group(struct store_live *store, struct store_op *op)
     return trie_set_group(store->live, group->filter, &group->id, op->worker, weight, &op->changed);
 }
 
-/* Is there room for this topic under max_retained_messages? $SYS always fits: its
- * topics are the broker's own, and few. */
+static bool is_sys(struct bytes topic)
+{
+    return bytes_equal(topic_first_level(topic), bytes_of("$SYS"));
+}
+
+/* Is there room for this topic under max_retained_messages? $SYS does not count:
+ * its topics are the broker's own, and few. */
 static int admit_retained(struct store_live *store, struct bytes topic, const struct change *change)
 {
-    static const char sys[] = "$SYS/";
     struct retained old;
-    if (topic.size > strlen(sys) && memcmp(topic.data, sys, strlen(sys)) == 0)
-        return 0;
-    uint64_t count = stats_get(store->stats, STAT_retained_messages) +
-                     (uint64_t)change->retained.messages;
-    if (count < store->retained_max)
+    int64_t count = (int64_t)stats_get(store->stats, STAT_retained_messages) +
+                    change->retained.messages - store->sys_messages - change->sys_messages;
+    if (count < store->retained_max || is_sys(topic))
         return 0;
     int r = retain_get(store->live, topic, &old);
     return r == -ENOENT ? -EDQUOT : r;
@@ -81,6 +85,8 @@ static int set_retained(struct store_live *store, const struct record_message *m
     if (r < 0)
         return r;
     add_delta(&change->retained, delta);
+    if (is_sys(retained.topic))
+        change->sys_messages += delta.messages;
     if (retained.expiry_at_ms != 0 && retained.expiry_at_ms < change->next_expiry_ms)
         change->next_expiry_ms = retained.expiry_at_ms;
     return 0;
@@ -148,6 +154,7 @@ static void count_change(struct store_live *store, const struct change *change)
 {
     add_gauge(store->stats, STAT_retained_messages, change->retained.messages);
     add_gauge(store->stats, STAT_retained_bytes, change->retained.bytes);
+    store->sys_messages += change->sys_messages;
     store->next_expiry_ms = change->next_expiry_ms;
 }
 
@@ -311,9 +318,12 @@ static int start_counters(struct store_live *store)
 {
     struct change change = {.next_expiry_ms = 0}; /* the first call to expire finds out */
     begin(store);
+    struct retain_delta sys = {0};
     int r = count_retained(store, "#", &change.retained);
     if (r == 0)
-        r = count_retained(store, "$SYS/#", &change.retained); /* "#" leaves it out */
+        r = count_retained(store, "$SYS/#", &sys); /* "#" leaves it out */
+    add_delta(&change.retained, sys);
+    change.sys_messages = sys.messages;
     live_abort(store->live);
     stats_set(store->stats, STAT_retained_messages, 0);
     stats_set(store->stats, STAT_retained_bytes, 0);

@@ -24,7 +24,8 @@ struct store_live {
     store_live_refused_fn on_refused;
     void *context; /* of on_refused */
     struct stats stats;
-    uint32_t retained_max;   /* retained messages at most */
+    uint32_t retained_max;   /* retained messages at most, without $SYS */
+    int64_t sys_messages;    /* retained ones below $SYS */
     uint64_t next_expiry_ms; /* when a retained message may expire; UINT64_MAX: never */
 };
 

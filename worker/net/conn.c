@@ -171,6 +171,7 @@ static void on_drained(struct stream *stream, size_t sent)
     size_t left = stream->output.size;
 
     stats_add(context->stats, STAT_bytes_sent, sent);
+    conn->sent_total += (uint32_t)sent;
     if (conn->state == CONN_CLOSING) {
         if (left == 0)
             stream_finish(stream);

@@ -74,6 +74,7 @@ struct conn {
     uint32_t partial_capacity;
     uint32_t packet_size_max; /* the client's Maximum Packet Size; 0: none */
     uint32_t last_receive_ms; /* low bits of when the last whole packet came */
+    uint32_t sent_total;      /* bytes that the kernel took, low bits */
     uint16_t keep_alive_s;    /* in force; 0: off */
     uint16_t listener_index;
     uint16_t holds;     /* reasons to pause reading, counted */

@@ -54,8 +54,12 @@ static enum outcome encode(struct session *session, struct publish_out *out, str
     size_t head_size = codec_publish_head_size(out, version);
     size_t own_size = is_shared ? head_size : head_size + payload.size;
     uint8_t *memory = conn_reserve(conn, own_size);
-    if (memory == NULL)
+    if (memory == NULL) {
+        /* Out of memory: what is in flight waits for the next connection, and an
+         * alias that this one would miss goes with it. */
+        conn_close(conn, REASON_SERVER_BUSY);
         return NO_ROOM;
+    }
     struct writer w = writer_of(memory, own_size);
     codec_publish_encode_head(&w, out, version);
     if (!is_shared)
@@ -208,8 +212,6 @@ static bool send_first(struct router *router, struct session *session)
         delivery_free(d);
     else if (outcome == UNSENDABLE)
         session_settle(session, d);
-    else if (outcome == NO_ROOM) /* out of memory: it stays in flight, for the next connection */
-        conn_close(session->conn, REASON_SERVER_BUSY);
     return true;
 }
 

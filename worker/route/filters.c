@@ -205,8 +205,8 @@ static struct subscription *find_in_both(const struct session *session,
                                          const struct list_node *subscribers,
                                          const struct filter *filter, const struct group *group)
 {
-    const struct list_node *mine = session->subscriptions.next;
-    const struct list_node *theirs = subscribers->next;
+    struct list_node *mine = session->subscriptions.next;
+    struct list_node *theirs = subscribers->next;
     for (; mine != &session->subscriptions && theirs != subscribers;
          mine = mine->next, theirs = theirs->next) {
         struct subscription *a = list_owner(mine, struct subscription, session_node);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 struct held {
+    uint64_t at_ms; /* of the last HOLD: it ends by itself */
     uint32_t publisher;
     uint16_t origin;
 };
@@ -58,12 +59,13 @@ static bool tell(struct router *router, const struct held *held, bool hold)
     return true;
 }
 
-static bool is_held(const struct holding *holding, unsigned origin, uint32_t publisher)
+static struct held *find_held(const struct session *session, unsigned origin, uint32_t publisher)
 {
-    for (uint32_t i = holding == NULL ? 0 : holding->count; i > 0; i--)
-        if (holding->held[i - 1].publisher == publisher && holding->held[i - 1].origin == origin)
-            return true;
-    return false;
+    struct holding *h = session->holding;
+    for (uint32_t i = h == NULL ? 0 : h->count; i > 0; i--)
+        if (h->held[i - 1].publisher == publisher && h->held[i - 1].origin == origin)
+            return &h->held[i - 1];
+    return NULL;
 }
 
 static bool make_room(struct session *session)
@@ -105,23 +107,46 @@ static void let_go(struct router *router, struct session *session)
     session->holding = NULL;
 }
 
+/* Has it had its time, or stopped taking anything? */
+static bool is_slow(struct session *session, uint64_t now_ms)
+{
+    if (session->congested_since_ms == 0) {
+        session->congested_since_ms = now_ms;
+        session->progress_at_ms = now_ms;
+        session->progress = session->conn->sent_total;
+    }
+    if (now_ms - session->congested_since_ms > HOLD_GRACE_MS)
+        return true;
+    if (now_ms - session->progress_at_ms < HOLD_STALL_MS)
+        return false;
+    bool is_stalled = session->conn->sent_total == session->progress;
+    session->progress_at_ms = now_ms;
+    session->progress = session->conn->sent_total;
+    return is_stalled;
+}
+
 void hold_publisher(struct router *router, struct session *session, unsigned origin,
                     uint32_t publisher)
 {
     uint64_t now = loop_now_ms(router->loop);
     if (session->is_slow || publisher == 0)
         return;
-    if (session->congested_since_ms == 0)
-        session->congested_since_ms = now;
-    if (now - session->congested_since_ms > HOLD_GRACE_MS) {
+    if (is_slow(session, now)) {
         session->is_slow = true;
         let_go(router, session);
         return;
     }
-    if (is_held(session->holding, origin, publisher) || !make_room(session))
+    struct held *known = find_held(session, origin, publisher);
+    if (known != NULL && now - known->at_ms < PUBLISHER_HOLD_MAX_MS)
+        return; /* it is paused: what comes was under way */
+    if (known == NULL && !make_room(session))
         return;
-    struct held held = {publisher, (uint16_t)origin};
-    if (tell(router, &held, true)) /* else its next message tries again */
+    struct held held = {now, publisher, (uint16_t)origin};
+    if (!tell(router, &held, true))
+        return; /* its next message tries again */
+    if (known != NULL)
+        *known = held;
+    else
         session->holding->held[session->holding->count++] = held;
 }
 

@@ -4,16 +4,18 @@
 /*
  * Push-back from subscribers to publishers. A session whose output or queue is
  * filling asks the publishers that feed it to pause, and lets them go on when it
- * has drained: so a burst is slowed down instead of dropped. A session that
- * stays congested for HOLD_GRACE_MS is slow: it loses that privilege, its
- * publishers go on at once, and what does not fit is dropped for it alone. It
- * gets the privilege back when it has drained, and not before HOLD_PENALTY_MS.
+ * has drained: so a burst is slowed down instead of dropped. A session that takes
+ * nothing at all for HOLD_STALL_MS, or stays congested for HOLD_GRACE_MS, is slow:
+ * it loses that privilege, its publishers go on at once, and what does not fit is
+ * dropped for it alone. It gets the privilege back when it has drained, and not
+ * before HOLD_PENALTY_MS.
  */
 
 #include "worker/route/router.h"
 #include "worker/session/session.h"
 
 enum {
+    HOLD_STALL_MS = PUBLISHER_HOLD_MAX_MS, /* a paused publisher's next message finds out */
     HOLD_GRACE_MS = 2000,
     HOLD_PENALTY_MS = 10000,
     HOLD_PUBLISHERS_MAX = 4096 /* that one session can hold at a time */

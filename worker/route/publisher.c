@@ -129,11 +129,13 @@ const struct session *publishers_session(const struct publishers *publishers, ui
 void publishers_hold(struct publishers *publishers, uint32_t handle)
 {
     struct publisher *p = find_present(publishers, handle);
-    if (p == NULL || p->conn->session->inflight.count > 0 || p->hold_count++ > 0)
+    if (p == NULL || p->conn->session->inflight.count > 0)
         return;
-    stats_add(publishers->stats, STAT_publishers_held, 1);
     wheel_start(loop_wheel(publishers->loop), &p->hold_timer,
                 loop_now_ms(publishers->loop) + PUBLISHER_HOLD_MAX_MS);
+    if (p->hold_count++ > 0)
+        return;
+    stats_add(publishers->stats, STAT_publishers_held, 1);
     conn_hold(p->conn);
 }
 
@@ -148,9 +150,17 @@ void publishers_unhold(struct publishers *publishers, uint32_t handle)
 
 void publishers_message_waits(struct publishers *publishers, uint32_t handle)
 {
-    struct publisher *p = find_present(publishers, handle);
+    /* One that is gone is here only because something waits already: no hold. */
+    struct publisher *p = find(publishers, handle);
     if (p != NULL && p->waiting++ == 0)
         conn_hold(p->conn);
+}
+
+void publishers_message_went(struct publishers *publishers, uint32_t handle, uint64_t workers)
+{
+    struct publisher *p = find(publishers, handle);
+    if (p != NULL)
+        p->ack_workers |= workers;
 }
 
 void publishers_message_done(struct publishers *publishers, uint32_t handle)

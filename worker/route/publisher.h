@@ -7,8 +7,8 @@
  * A publisher is paused (its socket is not read) while a message of its waits
  * for a full ring, and while a subscriber whose output is congested asks for it
  * (HOLD), wherever that subscriber lives. The second kind ends with UNHOLD, or
- * by itself after PUBLISHER_HOLD_MAX_MS, so that neither a lost UNHOLD nor a
- * dead worker nor a stalled subscriber can stop a publisher for long.
+ * by itself PUBLISHER_HOLD_MAX_MS after the last HOLD, so that neither a lost
+ * UNHOLD nor a dead worker nor a stalled subscriber can stop a publisher for long.
  *
  * Publishers are named by handles, which other processes may hold on to longer
  * than the connection lives.
@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PUBLISHER_HOLD_MAX_MS = 2500 };
+enum { PUBLISHER_HOLD_MAX_MS = 250 };
 
 struct conn;
 struct loop;
@@ -69,6 +69,9 @@ void publishers_unhold(struct publishers *publishers, uint32_t handle);
 /* A message of this publisher waits for a ring; a waiting one is in now. */
 void publishers_message_waits(struct publishers *publishers, uint32_t handle);
 void publishers_message_done(struct publishers *publishers, uint32_t handle);
+/* The message that waits went to these workers meanwhile, as its acknowledgement
+ * must know. Before publishers_message_done(). */
+void publishers_message_went(struct publishers *publishers, uint32_t handle, uint64_t workers);
 /* Acknowledges the publisher's latest message, which went to `workers` (a bit
  * each): when it is in all their rings, and they have settled it. */
 void publishers_acknowledge(struct publisher *publisher, const struct publisher_ack *ack,

@@ -167,8 +167,9 @@ static bool step(struct replay *r)
         if (error == -EAGAIN)
             return true;
         if (error != 0) {
+            const struct session *session = r->session;
             replay_free(r);
-            return false;
+            return !list_is_empty(&session->replays); /* the next one is at work now */
         }
         if (!is_expired(r, &retained) && !was_seen(r, retained.topic))
             send_retained(r, &retained);

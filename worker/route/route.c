@@ -279,14 +279,14 @@ static void forward_all(struct router *router, struct publication *p, const stru
  * pick a worker that is not this one. */
 enum { HOPS_MAX = 4, PICKS_MAX = 8 };
 
-static void pass_on(struct router *router, struct publication *p, const struct hash128 *id)
+static uint64_t pass_on(struct router *router, struct publication *p, const struct hash128 *id)
 {
     const struct trie_match *m = &router->scratch->match;
     if (p->hops >= HOPS_MAX)
-        return;
+        return 0;
     for (unsigned picks = 0; picks < PICKS_MAX; picks++) {
         if (!look_up_workers(router, p->topic))
-            return;
+            return 0;
         for (unsigned i = 0; i < m->group_count; i++) {
             if (memcmp(&m->groups[i].id, id, sizeof(*id)) != 0 ||
                 m->groups[i].worker == router->self)
@@ -295,13 +295,16 @@ static void pass_on(struct router *router, struct publication *p, const struct h
             forward(router, p, m->groups[i].worker, false,
                     (struct bytes){id->bytes, sizeof(id->bytes)});
             p->hops--;
-            return;
+            return 1ULL << m->groups[i].worker;
         }
     }
+    return 0;
 }
 
-static void deliver_groups(struct router *router, struct publication *p, struct bytes groups)
+/* The workers that groups without a member here were passed on to. */
+static uint64_t deliver_groups(struct router *router, struct publication *p, struct bytes groups)
 {
+    uint64_t workers = 0;
     struct reader r = reader_of(groups);
     while (reader_left(&r) >= sizeof(struct hash128)) {
         struct hash128 id;
@@ -310,8 +313,9 @@ static void deliver_groups(struct router *router, struct publication *p, struct 
         if (group != NULL)
             deliver_to_group(router, p, group);
         else
-            pass_on(router, p, &id);
+            workers |= pass_on(router, p, &id);
     }
+    return workers;
 }
 
 /* -- entry points -- */
@@ -320,13 +324,13 @@ static struct route_result route_now(struct router *router, struct publication *
 {
     struct found found;
     find(router, publication->topic, &found);
+    uint64_t workers = workers_of(&found);
     forward_all(router, publication, &found);
     deliver_plain(router, publication, found.own, found.own_count);
     if (found.group_count > 0) {
         struct hash128 ids[TRIE_GROUPS_MAX];
-        deliver_groups(router, publication, groups_on(&found, router->self, ids));
+        workers |= deliver_groups(router, publication, groups_on(&found, router->self, ids));
     }
-    uint64_t workers = workers_of(&found);
     return (struct route_result){workers != 0, workers & ~(1ULL << router->self)};
 }
 
@@ -339,7 +343,8 @@ static void route_waited(void *owner, struct message *message, uint32_t publishe
     p.origin = (uint16_t)router->self;
     p.publisher_session = publishers_session(&router->publishers, publisher);
     mesh_publish_to(&router->mesh, router->store);
-    (void)route_now(router, &p);
+    uint64_t workers = route_now(router, &p).workers;
+    publishers_message_went(&router->publishers, publisher, workers);
     publication_done(&p);
 }
 
@@ -374,5 +379,5 @@ void route_arrival(struct router *router, struct publication *publication, bool 
         find_own(router, publication->topic, &found);
         deliver_plain(router, publication, found.own, found.own_count);
     }
-    deliver_groups(router, publication, groups);
+    (void)deliver_groups(router, publication, groups);
 }

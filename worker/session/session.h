@@ -51,6 +51,8 @@ struct session {
     uint64_t expires_at_ms;   /* offline: when the session ends */
     uint64_t queued_bytes;
     uint64_t congested_since_ms; /* 0: not congested (worker/route/hold.h) */
+    uint64_t progress_at_ms;     /* congested: when its progress was last looked at, */
+    uint32_t progress;           /* and the connection's sent_total then */
     struct list_node hold_node;  /* in router->holds */
     struct holding *holding;     /* publishers that wait for this one; NULL: none */
     uint32_t subscription_count;
