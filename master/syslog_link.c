@@ -1,4 +1,3 @@
-#define SYSLOG_NAMES /* facilitynames[] */
 #include "master/syslog_link.h"
 
 #include <errno.h>
@@ -12,10 +11,10 @@
 
 static int facility_of(const char *name)
 {
-    for (const CODE *row = facilitynames; name != NULL && row->c_name != NULL; row++)
-        if (strcmp(row->c_name, name) == 0)
-            return row->c_val;
-    return LOG_DAEMON;
+    static const char local[] = "local"; /* "local0" to "local7", or "daemon" */
+    if (name == NULL || strncmp(name, local, strlen(local)) != 0)
+        return LOG_DAEMON;
+    return LOG_LOCAL0 + ((name[strlen(local)] - '0') << 3);
 }
 
 static int priority_of(enum log_level level)

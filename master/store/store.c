@@ -4,7 +4,6 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/ipc/control.h"
-#include "common/mqtt/packet.h"
 #include "master/store/store_live.h"
 #include "master/store/store_op.h"
 #include "master/store/store_peer.h"
@@ -36,7 +35,7 @@ enum {
     REAP_INTERVAL_MS = 5000,
     LOG_BURST = 5,
     /* Not the reloadable limit: what was sent under an old one still comes. */
-    MESSAGE_SIZE_MAX = PACKET_REMAINING_MAX + 2 * UINT16_MAX
+    MESSAGE_SIZE_MAX = (256 << 20) + 2 * UINT16_MAX
 };
 
 struct store {

@@ -1,7 +1,6 @@
 #include "master/store/store_live.h"
 
 #include "common/base/check.h"
-#include "common/mqtt/topic.h"
 #include "master/store/store_will.h"
 #include "shm/generation.h"
 #include "shm/live/retain.h"
@@ -45,7 +44,8 @@ static int apply_group(struct store_live *store, struct store_op *op)
 
 static bool is_sys(struct bytes topic)
 {
-    return bytes_equal(topic_first_level(topic), bytes_of("$SYS"));
+    static const char prefix[] = "$SYS/";
+    return topic.size > strlen(prefix) && memcmp(topic.data, prefix, strlen(prefix)) == 0;
 }
 
 /* Is there room for this topic under max_retained_messages? $SYS does not count:

@@ -34,7 +34,7 @@ enum {
     READERS = 2,
     PAIRS = 3000,
     BATCH = 20,
-    MAP_SIZE = 16 << 20,
+    MAP_SIZE = 256 << 20, /* a reader that waits for a CPU must not fill it meanwhile */
     RECOVERY_MS_MAX = 500,
     READER_KILL_EVERY = 5
 };

@@ -203,8 +203,7 @@ static int hold_snapshot(struct live *reader, int go)
     char c;
     if (live_renew(reader) != 0)
         return 1;
-    (void)read(go, &c, 1);
-    return 0;
+    return read(go, &c, 1) < 0; /* returns when the parent closes its end */
 }
 
 static void commit_number(struct live *live, uint32_t number)

@@ -130,9 +130,18 @@ int fixture_set_up_large(void **state)
     return 0;
 }
 
+/* What a test that failed has left. */
+static void end_sessions(struct fixture *f)
+{
+    struct session *s;
+    for (size_t cursor = 0; (s = map_next(&f->sessions.by_client_id, &cursor)) != NULL; cursor = 0)
+        fixture_end(f, s);
+}
+
 int fixture_tear_down(void **state)
 {
     struct fixture *f = *state;
+    end_sessions(f);
     outbound_done(&f->router.outbound);
     filters_done(&f->router.filters);
     publishers_done(&f->router.publishers);

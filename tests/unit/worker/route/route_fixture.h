@@ -56,8 +56,8 @@ struct fixture {
 
 /* Setups for cmocka; *state is the fixture. */
 int fixture_set_up(void **state);
-int fixture_set_up_live(void **state);      /* with a live store */
-int fixture_set_up_large(void **state);     /* with a live store and rings of 2 MiB */
+int fixture_set_up_live(void **state);  /* with a live store */
+int fixture_set_up_large(void **state); /* with a live store and rings of 2 MiB */
 int fixture_tear_down(void **state);
 
 /* A session with a large window; `conn`, if not NULL, is opened for it as 5.0. */
@@ -66,8 +66,8 @@ struct session *fixture_session(struct fixture *f, const char *client_id, struct
 void fixture_end(struct fixture *f, struct session *session);
 /* The connection goes, the session stays. */
 void fixture_detach(struct fixture *f, struct session *session, struct fake_conn *conn);
-struct subscription *fixture_subscribe(struct fixture *f, struct session *session,
-                                       const char *text, enum qos qos);
+struct subscription *fixture_subscribe(struct fixture *f, struct session *session, const char *text,
+                                       enum qos qos);
 /* The session's publisher, made when it has none yet. */
 struct publisher *fixture_publisher(struct fixture *f, struct session *session);
 
@@ -94,8 +94,7 @@ void fixture_fill(struct fixture *f, unsigned slot);
 uint64_t fixture_stat(const struct fixture *f, enum stat stat);
 void assert_bytes(struct bytes b, const char *text);
 
-#define FIXTURE_TEST(name) \
-    cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+#define FIXTURE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 #define FIXTURE_TEST_LIVE(name) \
     cmocka_unit_test_setup_teardown(name, fixture_set_up_live, fixture_tear_down)
 #define FIXTURE_TEST_LARGE(name) \

@@ -182,7 +182,7 @@ static void test_announce_filter_stays_as_a_parent_while_unsent(void **state)
 static void test_announce_group_counts_members(void **state)
 {
     struct announced a = begin(state);
-    struct fake_conn conn;
+    static struct fake_conn conn;
     struct session *online = fixture_session(a.f, "online", &conn);
     struct subscription *s = fixture_subscribe(a.f, a.persistent, "$share/g/a/+", QOS_AT_MOST_ONCE);
     assert_group(&a, 1, 0, 1);
