@@ -1,0 +1,217 @@
+"""Runs each test against brokers of several shapes: one and four workers, io_uring and epoll.
+
+    pytest tests/integration --broker build/release/courtier [-n 2] [--quick] [--slow]
+
+A test gets the fixture `broker`. Brokers are shared by the tests that want the same
+configuration; after each test its broker must have the same processes as before, a log
+without trouble, and canaries that still answer.
+
+    @pytest.mark.spec("MQTT-...")   the clause that the test checks
+    @pytest.mark.conf("line", ...)  wants a broker with these lines of configuration
+    @pytest.mark.fresh              wants a broker of its own
+    @pytest.mark.clock              waits for seconds to pass: runs on fewer shapes
+    @pytest.mark.one_shape          does not depend on the shape
+    @pytest.mark.slow               runs with --slow only
+    @pytest.mark.files(N)           wants a fresh broker whose processes may open so many files
+    @pytest.mark.bare               has no canaries, as the configuration keeps them out
+    @pytest.mark.crash              kills processes: other pids afterwards are no trouble
+"""
+
+import itertools
+import os
+import pathlib
+
+import pytest
+
+import courtier
+import wire
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHAPES = [(1, "io_uring"), (1, "epoll"), (4, "io_uring"), (4, "epoll")]
+FEW_SHAPES = [(1, "epoll"), (4, "io_uring")]
+POOL_MAX = 6
+MARKERS = __doc__[__doc__.index("@pytest.mark.spec"):].replace("@pytest.mark.", "")
+_numbers = itertools.count()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--broker", default=str(ROOT / "build/release/courtier"),
+                     help="the program to test")
+    parser.addoption("--broker-kind", default="courtier", choices=["courtier", "mosquitto"],
+                     help="mosquitto: to try the tests themselves")
+    parser.addoption("--quick", action="store_true", help="fewer shapes of brokers")
+    parser.addoption("--slow", action="store_true", help="slow tests too")
+
+
+def pytest_configure(config):
+    if not os.access(config.getoption("--broker"), os.X_OK):
+        raise pytest.UsageError(f"no program {config.getoption('--broker')}: give --broker PATH")
+    for line in MARKERS.strip().splitlines():
+        config.addinivalue_line("markers", line.strip().replace("   ", ": ", 1))
+
+
+# -- which test runs on which broker --
+
+def shapes_of(metafunc):
+    config = metafunc.config
+    if config.getoption("--broker-kind") == "mosquitto":
+        return [(1, "epoll")]
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "one_shape" in marks:
+        return FEW_SHAPES[1:]
+    return FEW_SHAPES if "clock" in marks or config.getoption("--quick") else SHAPES
+
+
+def pytest_generate_tests(metafunc):
+    """`shape` is workers and event loop; `homes` the workers of publisher and subscriber."""
+    if "broker" not in metafunc.fixturenames:
+        return
+    shapes = shapes_of(metafunc)
+    if "homes" not in metafunc.fixturenames:
+        metafunc.parametrize("shape", shapes, ids=[f"{w}-{loop}" for w, loop in shapes])
+        return
+    rows, names = [], []
+    for workers, loop in shapes:
+        for homes, name in [((0, 0), "together"), ((0, workers - 1), "apart")]:
+            if workers > 1 or name == "together":
+                rows.append(((workers, loop), homes))
+                names.append(f"{workers}-{loop}-{name}")
+    metafunc.parametrize("shape,homes", rows, ids=names)
+
+
+def conf_of(item):
+    return tuple(line for mark in item.iter_markers("conf") for line in mark.args)
+
+
+def pytest_collection_modifyitems(config, items):
+    slow = pytest.mark.skip(reason="slow: give --slow")
+    for item in items:
+        if item.get_closest_marker("slow") and not config.getoption("--slow"):
+            item.add_marker(slow)
+    # Tests with the same broker follow each other.
+    items.sort(key=lambda item: (conf_of(item), str(getattr(item, "callspec", None) and
+                                                    item.callspec.params.get("shape"))))
+
+
+# -- brokers --
+
+class Pool:
+    """The brokers that run, by what they were started with; the least used one makes room."""
+
+    def __init__(self, config):
+        self.config = config
+        self.running = {}
+
+    def start(self, shape, lines, files=None):
+        workers, event_loop = shape
+        return courtier.Process(self.config.getoption("--broker"), workers, event_loop, lines,
+                                self.config.getoption("--broker-kind"), files)
+
+    def get(self, shape, lines):
+        key = (shape, lines)
+        process = self.running.pop(key, None)
+        if process is None:
+            while len(self.running) >= POOL_MAX:
+                self.stop(next(iter(self.running)))
+            process = self.start(shape, lines)
+        self.running[key] = process
+        return process
+
+    def stop(self, key):
+        wrong = self.running.pop(key).stop()
+        assert not wrong, f"broker {key} ended badly:\n" + "\n".join(wrong)
+
+    def drop(self, process):
+        """Forgets a broker that a test has broken."""
+        for key in [key for key, value in self.running.items() if value is process]:
+            del self.running[key]
+        process.stop()
+
+    def stop_all(self):
+        for key in list(self.running):
+            self.stop(key)
+
+
+class Broker:
+    """A broker as one test sees it: makes clients, and closes them at the test's end."""
+
+    def __init__(self, process):
+        self.process = process
+        self.port = process.port
+        self.workers = process.workers
+        self.prefix = f"t{os.getpid()}n{next(_numbers)}"
+        self.clients = []
+        self.log_start = process.log_position()
+
+    def raw(self, version=wire.V5, **how):
+        """A connection without CONNECT."""
+        client = wire.Client(self.port, version, **how)
+        self.clients.append(client)
+        return client
+
+    def new_id(self, worker=0):
+        return self.process.id_on(worker)
+
+    def new_id_again(self, worker=0):
+        """The same through a worker's death: the look-up itself may need a second try."""
+        while True:
+            try:
+                return self.new_id(worker)
+            except (wire.Closed, ConnectionError):
+                continue
+
+    def connect(self, client_id=None, version=wire.V5, worker=0, **how):
+        """A connected client; without an id it gets a new one at home on `worker`."""
+        client = self.raw(version)
+        client.connect(self.new_id(worker) if client_id is None else client_id, **how)
+        return client
+
+    def topic(self, rest=""):
+        """A topic that no other test uses, and the same one each time."""
+        return f"{self.prefix}/{rest}" if rest else self.prefix
+
+    def wait_log(self, pattern, timeout=10):
+        return self.process.wait_log(pattern, timeout, self.log_start)
+
+    def close(self):
+        for client in self.clients:
+            client.cut()
+
+
+@pytest.fixture(scope="session")
+def pool(pytestconfig):
+    pool = Pool(pytestconfig)
+    yield pool
+    pool.stop_all()
+
+
+@pytest.fixture
+def broker(request, pool, shape):
+    lines = conf_of(request.node)
+    files = request.node.get_closest_marker("files")
+    is_fresh = files is not None or request.node.get_closest_marker("fresh") is not None
+    if is_fresh:
+        process = pool.start(shape, lines, files.args[0] if files else None)
+    else:
+        process = pool.get(shape, lines)
+    has_canaries = not is_fresh and request.node.get_closest_marker("bare") is None
+    if has_canaries:
+        process.canaries()
+    broker = Broker(process)
+    yield broker
+    broker.close()
+    may_die = request.node.get_closest_marker("crash") is not None
+    wrong = [] if may_die else process.trouble(broker.log_start)
+    if not wrong and has_canaries:
+        process.settle()
+    if is_fresh:
+        wrong += process.stop()
+    elif wrong:
+        pool.drop(process)
+    tail = "\n-- log --\n" + process.log_tail(broker.log_start)
+    assert not wrong, "the broker is not well:\n" + "\n".join(wrong) + tail
+
+
+@pytest.fixture(params=wire.VERSIONS, ids=["3.1", "3.1.1", "5.0"])
+def version(request):
+    return request.param
