@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/ipc/log_channel.h"
 #include "shm/layout.h"
+#include "shm/listener_count.h"
 #include "shm/obituary.h"
 #include "shm/stats.h"
 
@@ -95,6 +96,7 @@ void reap_bury(const struct spawn *spawn, struct child *child, int status, bool 
     reap_log_lines(child, LAST_LINES_MAX, sink, context);
     log_end(spawn, child, status, expected);
     stats_reset_gauges(stats_of(spawn->region, child->slot));
+    listener_count_reset(stats_of(spawn->region, child->slot));
     close(child->control_fd);
     close(child->log_fd);
     child->control_fd = -1;

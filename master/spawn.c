@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/ipc/control.h"
 #include "common/ipc/log_channel.h"
+#include "master/affinity.h"
 #include "shm/heartbeat.h"
 #include "shm/obituary.h"
 #include "shm/stats.h"
@@ -194,6 +195,16 @@ static void set_title(const struct birth *birth)
     title_set(birth->spawn->title, text);
 }
 
+/* A convenience: without it the worker runs where the kernel likes. */
+static void pin(const struct inherit *inherit)
+{
+    if (inherit->role != ROLE_WORKER || !inherit->conf->cpu_affinity)
+        return;
+    int r = affinity_pin(inherit->slot);
+    if (r < 0)
+        log_warning("Worker %u can't be bound to a CPU: %s.", inherit->slot, strerror(-r));
+}
+
 /* The order matters: the log works before anything can fail; the death signal is
  * set after the change of user, which clears it. */
 _Noreturn static void live(const struct birth *birth)
@@ -206,6 +217,7 @@ _Noreturn static void live(const struct birth *birth)
     log_set_sink(log_channel_sink, &channel);
     keep_inherited(birth, &inherit);
     set_signals();
+    pin(&inherit);
     int r = privs_drop(spawn->privs);
     if (r < 0) {
         log_error("The %s can't become user %s: %s.", birth->child->name, spawn->privs->name,

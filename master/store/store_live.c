@@ -145,7 +145,7 @@ static int apply(struct store_live *store, struct store_op *op, struct change *c
 
 /* -- commits -- */
 
-static void add_gauge(struct stats stats, enum stat stat, int64_t change)
+static void add_gauge(struct stats stats, enum stat_id stat, int64_t change)
 {
     stats_add(stats, stat, (uint64_t)change);
 }

@@ -5,6 +5,7 @@
 #include "common/ipc/control.h"
 #include "common/ipc/log_channel.h"
 #include "shm/layout.h"
+#include "shm/listener_count.h"
 #include "shm/region.h"
 #include "shm/stats.h"
 
@@ -110,9 +111,11 @@ static void test_reap_bury_clears_gauges_and_keeps_counts(void **state)
     struct stats stats = stats_of(&scene->region, 0);
     stats_add(stats, STAT_clients_connected, 5);
     stats_add(stats, STAT_publish_received, 5);
+    listener_count_add(stats, 1);
     bury(scene, SIGSEGV, 10);
     assert_int_equal(stats_get(stats, STAT_clients_connected), 0);
     assert_int_equal(stats_get(stats, STAT_publish_received), 5);
+    assert_int_equal(listener_count_sum(&scene->region, 1), 0);
 }
 
 static void test_reap_next_finds_the_child_that_ended(void **state)

@@ -64,7 +64,7 @@ static void test_stats_name_of_all(void **state)
 {
     (void)state;
     for (unsigned stat = 0; stat < STATS_COUNT; stat++)
-        assert_true(strlen(stats_name((enum stat)stat)) > 0);
+        assert_true(strlen(stats_name((enum stat_id)stat)) > 0);
     assert_string_equal(stats_name(STAT_live_refused), "live_refused");
 }
 

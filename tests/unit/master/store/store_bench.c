@@ -190,7 +190,7 @@ struct store_heard store_bench_run(struct store_bench *b, unsigned worker)
     return heard;
 }
 
-uint64_t store_bench_stat(struct store_bench *b, enum stat stat)
+uint64_t store_bench_stat(struct store_bench *b, enum stat_id stat)
 {
     return stats_get(stats_of(&b->region, STORE), stat);
 }

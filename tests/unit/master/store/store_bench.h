@@ -67,6 +67,6 @@ void store_bench_put_will(struct store_bench *b, unsigned worker, const char *cl
 void store_bench_hear(struct store_bench *b, unsigned worker, struct store_heard *heard);
 /* Turns until the store would sleep, with the worker listening all the time. */
 struct store_heard store_bench_run(struct store_bench *b, unsigned worker);
-uint64_t store_bench_stat(struct store_bench *b, enum stat stat);
+uint64_t store_bench_stat(struct store_bench *b, enum stat_id stat);
 
 #endif

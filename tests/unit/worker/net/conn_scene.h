@@ -1,10 +1,11 @@
 #ifndef COURTIER_TESTS_UNIT_WORKER_NET_CONN_SCENE_H
 #define COURTIER_TESTS_UNIT_WORKER_NET_CONN_SCENE_H
 
+#include "shm/listener_count.h"
 #include "tests/unit/worker/net/net_fixture.h"
 #include "worker/net/conn.h"
 
-enum { TRANSCRIPT_MAX = 64 * 1024 };
+enum { TRANSCRIPT_MAX = 64 * 1024, SCENE_LISTENER = 3 };
 
 /* A connection under test, the far end of its socket, and what was told. */
 struct scene {
@@ -70,7 +71,7 @@ static inline void add_conn(struct scene *s)
 
     net_pair(fds);
     s->far = fds[1];
-    s->conn = conn_new(&s->context, fds[0], 3, &PEER, (struct bytes){0});
+    s->conn = conn_new(&s->context, fds[0], SCENE_LISTENER, &PEER, (struct bytes){0});
     assert_non_null(s->conn);
     s->told_size = 0;
     s->packets = 0;
@@ -129,6 +130,7 @@ static inline void close_scene(struct scene *s)
     else
         close(s->far);
     assert_int_equal(stats_get(s->context.stats, STAT_sockets_open), 0);
+    assert_int_equal(s->slot.listener_connections[SCENE_LISTENER], 0);
     conn_context_done(&s->context);
     output_pool_done(&s->pool);
 }

@@ -1,6 +1,6 @@
 #include "worker/net/accept.h"
 
-#include "shm/stats.h"
+#include "shm/listener_count.h"
 #include "tests/unit/worker/net/net_fixture.h"
 
 #include <arpa/inet.h>
@@ -15,6 +15,8 @@ struct scene {
     struct net *net;
     struct region region;
     struct inherit_listener listeners[2];
+    struct conf conf;
+    struct conf_listener confs[2];
     struct inherit inherit;
     struct conf_tunable tunable;
     struct accept_group *group;
@@ -54,12 +56,16 @@ static void listen_scene(struct scene *s, void **state)
     s->net = net_of(state);
     hash_start();
     assert_int_equal(region_open(&s->region, 1, 64 * 1024), 0);
+    list_init(&s->conf.listeners);
     for (unsigned i = 0; i < 2; i++) {
         s->listeners[i].fd = listen_on_loopback(&s->addresses[i]);
         s->listeners[i].listener_index = 5 + i;
+        s->confs[i] = (struct conf_listener){.index = (uint16_t)(5 + i), .connections_max = -1};
+        list_push_back(&s->conf.listeners, &s->confs[i].node);
     }
     s->inherit = (struct inherit){
         .region = &s->region,
+        .conf = &s->conf,
         .listeners = s->listeners,
         .listener_count = 2,
     };
@@ -184,6 +190,28 @@ static void test_accept_closes_beyond_connections_max(void **state)
     close_scene(&s);
 }
 
+static void test_accept_closes_beyond_limit_of_listener(void **state)
+{
+    struct scene s;
+
+    open_scene(&s, state);
+    s.confs[0].connections_max = 1;
+    listener_count_add(stats_of(&s.region, 1), 5); /* of another process */
+    int refused = dial(&s, 0);
+    net_until(s.net, is_closed(refused));
+    assert_int_equal(s.count, 0);
+    int other = dial(&s, 1);
+    net_until(s.net, s.count == 1);
+    listener_count_subtract(stats_of(&s.region, 1), 5);
+    int next = dial(&s, 0);
+    net_until(s.net, s.count == 2);
+    assert_int_equal(s.last_index, 5);
+    close(refused);
+    close(other);
+    close(next);
+    close_scene(&s);
+}
+
 static void test_accept_stop_takes_no_more(void **state)
 {
     struct scene s;
@@ -302,6 +330,7 @@ int main(void)
         BACKENDS(test_accept_takes_a_crowd),
         BACKENDS(test_accept_follows_a_changed_nodelay),
         BACKENDS(test_accept_closes_beyond_connections_max),
+        BACKENDS(test_accept_closes_beyond_limit_of_listener),
         BACKENDS(test_accept_stop_takes_no_more),
         BACKENDS(test_accept_at_descriptor_limit),
         BACKENDS(test_accept_goes_on_after_distrust),

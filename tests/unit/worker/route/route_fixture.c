@@ -293,7 +293,7 @@ void fixture_fill(struct fixture *f, unsigned slot)
         continue;
 }
 
-uint64_t fixture_stat(const struct fixture *f, enum stat stat)
+uint64_t fixture_stat(const struct fixture *f, enum stat_id stat)
 {
     return stats_get(f->router.stats, stat);
 }

@@ -91,7 +91,7 @@ unsigned fixture_drain(struct fixture *f, unsigned slot);
 /* Fills the ring to `slot` to the last byte, with records that mean nothing. */
 void fixture_fill(struct fixture *f, unsigned slot);
 
-uint64_t fixture_stat(const struct fixture *f, enum stat stat);
+uint64_t fixture_stat(const struct fixture *f, enum stat_id stat);
 void assert_bytes(struct bytes b, const char *text);
 
 #define FIXTURE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)

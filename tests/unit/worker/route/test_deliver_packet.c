@@ -309,10 +309,7 @@ static void test_deliver_resend_repeats_pubrel(void **state)
     struct fake_packet packet;
     client_get(c, "one", QOS_EXACTLY_ONCE);
     uint16_t id = client_next(c, "one").packet_id;
-    struct delivery *d = inflight_find(&c->session->inflight, id);
-    d->state = DELIVERY_WAITS_PUBCOMP;
-    message_put(d->message);
-    d->message = NULL;
+    session_release(c->session, inflight_find(&c->session->inflight, id));
     client_reconnect(c, 1);
     assert_true(fake_conn_next(&c->conn, &packet));
     assert_int_equal(packet.type, PACKET_PUBREL);

@@ -44,8 +44,7 @@ static int set_up(void **state)
     hash_start();
     memset(&fixture, 0, sizeof(fixture));
     assert_int_equal(region_open(&fixture.region, 1, 65536), 0);
-    session_table_init(&fixture.table, region_key(&fixture.region),
-                       stats_of(&fixture.region, 0));
+    session_table_init(&fixture.table, region_key(&fixture.region), stats_of(&fixture.region, 0));
     filters_init(&fixture.filters, &fixture.region, &fixture);
     fixture.filters.on_filter_change = on_filter_change;
     fixture.filters.on_group_change = on_group_change;
@@ -65,8 +64,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct subscription *subscribe(struct fixture *f, struct session *session,
-                                      const char *text)
+static struct subscription *subscribe(struct fixture *f, struct session *session, const char *text)
 {
     struct topic_share share;
     assert_int_equal(topic_check_subscription(bytes_of(text), &LIMITS, &share), TOPIC_OK);
@@ -138,8 +136,8 @@ static void test_filters_text_gives_the_filter_back(void **state)
     for (unsigned i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
         uint8_t memory[32];
         struct subscription *s = subscribe(f, f->session, TEXTS[i]);
-        assert_true(bytes_equal(filters_text(s->filter, memory, sizeof(memory)),
-                                bytes_of(TEXTS[i])));
+        assert_true(
+            bytes_equal(filters_text(s->filter, memory, sizeof(memory)), bytes_of(TEXTS[i])));
     }
 }
 

@@ -266,6 +266,48 @@ static void test_hold_publisher_gives_up_after_the_grace(void **state)
     end(p);
 }
 
+/* Who takes nothing at all gets less patience. */
+static void test_hold_publisher_gives_up_on_a_stalled_client(void **state)
+{
+    struct pair *p = begin(state);
+    congest(p, OUTPUT_MAX / 2);
+    hold_source(p);
+    p->conn.conn.sent_total++; /* moves at first */
+    fake_loop_advance(&p->f->loop, HOLD_STALL_MS);
+    hold_source(p);
+    assert_false(p->subscriber->is_slow);
+    fake_loop_advance(&p->f->loop, HOLD_STALL_MS - 1);
+    hold_source(p);
+    assert_false(p->subscriber->is_slow);
+    fake_loop_advance(&p->f->loop, 1);
+    hold_source(p);
+    assert_true(p->subscriber->is_slow);
+    end(p);
+}
+
+/* A hold ends by itself; whose messages come again is asked again. */
+static void test_hold_publisher_asks_again(void **state)
+{
+    struct pair *p = begin(state);
+    congest(p, OUTPUT_MAX / 2);
+    hold_source(p);
+    hold_remote(p, HANDLE);
+    assert_told(p, RECORD_HOLD, HANDLE);
+    p->conn.conn.sent_total++;
+    fake_loop_advance(&p->f->loop, PUBLISHER_HOLD_MAX_MS);
+    assert_int_equal(p->source_conn.conn.holds, 0);
+    hold_source(p);
+    hold_remote(p, HANDLE);
+    assert_int_equal(p->source_conn.conn.holds, 1);
+    assert_told(p, RECORD_HOLD, HANDLE);
+    fake_conn_drain(&p->conn);
+    update(p);
+    assert_int_equal(p->source_conn.conn.holds, 0);
+    assert_told(p, RECORD_UNHOLD, HANDLE);
+    assert_not_told(p);
+    end(p);
+}
+
 static void test_hold_update_ends_the_penalty(void **state)
 {
     struct pair *p = begin(state);
@@ -356,6 +398,8 @@ int main(void)
         FIXTURE_TEST(test_hold_publisher_when_the_ring_is_full),
         FIXTURE_TEST(test_hold_retry_when_the_ring_was_full),
         FIXTURE_TEST(test_hold_publisher_gives_up_after_the_grace),
+        FIXTURE_TEST(test_hold_publisher_gives_up_on_a_stalled_client),
+        FIXTURE_TEST(test_hold_publisher_asks_again),
         FIXTURE_TEST(test_hold_update_ends_the_penalty),
         FIXTURE_TEST(test_hold_update_keeps_the_penalty),
         FIXTURE_TEST(test_hold_release_lets_all_go),

@@ -111,6 +111,37 @@ static void test_publishers_hold_ends_by_itself(void **state)
     fixture_end(f, s);
 }
 
+static void test_publishers_hold_ends_after_the_last_one(void **state)
+{
+    struct fixture *f = *state;
+    struct session *s = fixture_session(f, "p", &conn);
+    uint32_t handle = fixture_publisher(f, s)->handle;
+    publishers_hold(publishers_of(f), handle);
+    fake_loop_advance(&f->loop, PUBLISHER_HOLD_MAX_MS - 1);
+    publishers_hold(publishers_of(f), handle);
+    fake_loop_advance(&f->loop, PUBLISHER_HOLD_MAX_MS - 1);
+    assert_int_equal(conn.conn.holds, 1);
+    fake_loop_advance(&f->loop, 1);
+    assert_int_equal(conn.conn.holds, 0);
+    fixture_end(f, s);
+}
+
+/* Its socket is the way that its acknowledgements come. */
+static void test_publishers_hold_spares_who_owes_acknowledgements(void **state)
+{
+    struct fixture *f = *state;
+    struct session *s = fixture_session(f, "p", &conn);
+    uint32_t handle = fixture_publisher(f, s)->handle;
+    struct message *m = message_new(bytes_of("t"), bytes_of(""), bytes_of(""));
+    assert_true(inflight_take(&s->inflight, delivery_new(m, QOS_AT_LEAST_ONCE, false, 0)));
+    message_put(m);
+    publishers_hold(publishers_of(f), handle);
+    assert_int_equal(conn.conn.holds, 0);
+    publishers_unhold(publishers_of(f), handle);
+    assert_int_equal(conn.conn.holds, 0);
+    fixture_end(f, s);
+}
+
 static void test_publishers_unhold_stops_the_timer(void **state)
 {
     struct fixture *f = *state;
@@ -205,6 +236,8 @@ int main(void)
         FIXTURE_TEST(test_publishers_hold_is_counted),
         FIXTURE_TEST(test_publishers_hold_ignores_unknown_handles),
         FIXTURE_TEST(test_publishers_hold_ends_by_itself),
+        FIXTURE_TEST(test_publishers_hold_ends_after_the_last_one),
+        FIXTURE_TEST(test_publishers_hold_spares_who_owes_acknowledgements),
         FIXTURE_TEST(test_publishers_unhold_stops_the_timer),
         FIXTURE_TEST(test_publishers_remove_stops_the_timer),
         FIXTURE_TEST(test_publishers_message_waits_apart_from_hold),

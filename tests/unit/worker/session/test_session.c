@@ -91,10 +91,55 @@ static void test_session_window_counts_what_is_in_flight(void **state)
     f->session->window = 1;
     assert_true(session_window_is_open(f->session));
     enqueue(f->session, "x");
-    assert_true(inflight_take(&f->session->inflight, session_dequeue(f->session)));
+    assert_true(session_put_in_flight(f->session, session_dequeue(f->session)));
     assert_false(session_window_is_open(f->session));
     session_settle(f->session, inflight_find(&f->session->inflight, 1));
     assert_true(session_window_is_open(f->session));
+}
+
+static uint64_t stored_messages(const struct fixture *f)
+{
+    return stats_get(f->table.stats, STAT_stored_messages);
+}
+
+static uint64_t stored_bytes(const struct fixture *f)
+{
+    return stats_get(f->table.stats, STAT_stored_bytes);
+}
+
+static void test_session_counts_what_is_stored(void **state)
+{
+    struct fixture *f = *state;
+    enqueue(f->session, "123");
+    assert_int_equal(stored_messages(f), 1);
+    assert_int_equal(stored_bytes(f), 4);
+    struct delivery *d = session_dequeue(f->session);
+    assert_true(session_put_in_flight(f->session, d));
+    assert_int_equal(stored_messages(f), 1);
+    assert_int_equal(stored_bytes(f), 4);
+    session_release(f->session, d);
+    assert_int_equal(stored_messages(f), 1);
+    assert_int_equal(stored_bytes(f), 0);
+    session_settle(f->session, d);
+    assert_int_equal(stored_messages(f), 0);
+    assert_int_equal(stored_bytes(f), 0);
+}
+
+static void test_session_free_uncounts_what_was_stored(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 4; i++)
+        enqueue(f->session, "123");
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(session_put_in_flight(f->session, session_dequeue(f->session)));
+    session_release(f->session, inflight_find(&f->session->inflight, 1));
+    assert_int_equal(stored_messages(f), 4);
+    assert_int_equal(stored_bytes(f), 3 * 4);
+    session_free(f->session);
+    f->session = NULL;
+    assert_int_equal(stored_messages(f), 0);
+    assert_int_equal(stored_bytes(f), 0);
+    assert_int_equal(stats_get(f->table.stats, STAT_clients_total), 0);
 }
 
 #define SESSION_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -107,6 +152,8 @@ int main(void)
         SESSION_TEST(test_session_has_room_up_to_both_limits),
         SESSION_TEST(test_session_receive_end_forgets_the_id),
         SESSION_TEST(test_session_window_counts_what_is_in_flight),
+        SESSION_TEST(test_session_counts_what_is_stored),
+        SESSION_TEST(test_session_free_uncounts_what_was_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
