@@ -10,7 +10,7 @@ int affinity_pin(unsigned index)
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
         return -errno;
     unsigned left = index % (unsigned)CPU_COUNT(&allowed);
-    int cpu = 0;
+    size_t cpu = 0;
     while (!CPU_ISSET(cpu, &allowed) || left-- > 0)
         cpu++;
     CPU_ZERO(&one);
