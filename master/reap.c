@@ -72,18 +72,17 @@ static uint64_t backoff_ms(unsigned deaths)
 }
 
 /* A SIGKILL from outside (an operator, the kernel out of memory) says nothing about
- * the child, unless it comes again and again as soon as there is one. */
-static bool is_to_blame(const struct child *child, int status, uint64_t life_ms)
+ * the child; if it comes as soon as there is one, at least it does not spin. */
+static bool is_from_outside(const struct child *child, int status)
 {
-    bool from_outside = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !child->is_killed;
-    return !from_outside || life_ms < SHORT_LIFE_MS;
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !child->is_killed;
 }
 
 /* How long the slot stays empty. */
 static uint64_t judge(struct child *child, int status, uint64_t life_ms)
 {
-    if (!is_to_blame(child, status, life_ms))
-        return 0;
+    if (is_from_outside(child, status))
+        return life_ms < SHORT_LIFE_MS ? SHORT_LIFE_MS : 0;
     if (life_ms >= GOOD_LIFE_MS)
         child->deaths = 0;
     return backoff_ms(child->deaths++);
