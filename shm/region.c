@@ -56,6 +56,7 @@ static uint64_t layout_hash(void)
         STATS_COUNT,
         LAYOUT_LINE,
         LAYOUT_GENERATIONS,
+        LAYOUT_LISTENERS,
         sizeof(struct layout_header),
         sizeof(struct layout_generations),
         sizeof(struct layout_slot),
@@ -65,6 +66,7 @@ static uint64_t layout_hash(void)
         offsetof(struct layout_slot, heartbeat),
         offsetof(struct layout_slot, words),
         offsetof(struct layout_slot, stats),
+        offsetof(struct layout_slot, listener_connections),
         offsetof(struct layout_ring, tail),
         offsetof(struct layout_ring, suspect),
     };

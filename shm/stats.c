@@ -22,7 +22,7 @@ static const struct row {
 #undef STAT_ROW
 };
 
-static _Atomic uint64_t *counter_of(struct stats stats, enum stat stat)
+static _Atomic uint64_t *counter_of(struct stats stats, enum stat_id stat)
 {
     check((unsigned)stat < STATS_COUNT);
     return &stats.slot->stats[stat];
@@ -34,7 +34,7 @@ struct stats stats_of(const struct region *region, unsigned slot)
     return (struct stats){.slot = &region->slots[slot]};
 }
 
-void stats_add(struct stats stats, enum stat stat, uint64_t amount)
+void stats_add(struct stats stats, enum stat_id stat, uint64_t amount)
 {
     _Atomic uint64_t *counter = counter_of(stats, stat);
 
@@ -42,22 +42,22 @@ void stats_add(struct stats stats, enum stat stat, uint64_t amount)
                           memory_order_relaxed);
 }
 
-void stats_subtract(struct stats stats, enum stat stat, uint64_t amount)
+void stats_subtract(struct stats stats, enum stat_id stat, uint64_t amount)
 {
     stats_add(stats, stat, 0 - amount);
 }
 
-void stats_set(struct stats stats, enum stat stat, uint64_t value)
+void stats_set(struct stats stats, enum stat_id stat, uint64_t value)
 {
     atomic_store_explicit(counter_of(stats, stat), value, memory_order_relaxed);
 }
 
-uint64_t stats_get(struct stats stats, enum stat stat)
+uint64_t stats_get(struct stats stats, enum stat_id stat)
 {
     return atomic_load_explicit(counter_of(stats, stat), memory_order_relaxed);
 }
 
-uint64_t stats_sum(const struct region *region, enum stat stat)
+uint64_t stats_sum(const struct region *region, enum stat_id stat)
 {
     uint64_t sum = 0;
 
@@ -73,11 +73,11 @@ void stats_reset_gauges(struct stats stats)
 {
     for (unsigned stat = 0; stat < STATS_COUNT; stat++) {
         if (rows[stat].kind == GAUGE)
-            stats_set(stats, (enum stat)stat, 0);
+            stats_set(stats, (enum stat_id)stat, 0);
     }
 }
 
-const char *stats_name(enum stat stat)
+const char *stats_name(enum stat_id stat)
 {
     check((unsigned)stat < STATS_COUNT);
     return rows[stat].name;

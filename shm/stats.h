@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-enum stat {
+enum stat_id {
 #define STAT_NAME(name, kind) STAT_##name,
     STATS_ROWS(STAT_NAME)
 #undef STAT_NAME
@@ -23,15 +23,15 @@ struct stats {
 };
 
 struct stats stats_of(const struct region *region, unsigned slot);
-void stats_add(struct stats stats, enum stat stat, uint64_t amount);
+void stats_add(struct stats stats, enum stat_id stat, uint64_t amount);
 /* For gauges. */
-void stats_subtract(struct stats stats, enum stat stat, uint64_t amount);
-void stats_set(struct stats stats, enum stat stat, uint64_t value);
-uint64_t stats_get(struct stats stats, enum stat stat);
+void stats_subtract(struct stats stats, enum stat_id stat, uint64_t amount);
+void stats_set(struct stats stats, enum stat_id stat, uint64_t value);
+uint64_t stats_get(struct stats stats, enum stat_id stat);
 /* Over all slots. Gauges are summed as signed values and cut at 0. */
-uint64_t stats_sum(const struct region *region, enum stat stat);
+uint64_t stats_sum(const struct region *region, enum stat_id stat);
 /* Zeroes the gauges of a slot whose process died: what they counted is gone. */
 void stats_reset_gauges(struct stats stats);
-const char *stats_name(enum stat stat);
+const char *stats_name(enum stat_id stat);
 
 #endif

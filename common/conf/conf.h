@@ -21,7 +21,9 @@
 
 enum {
     CONF_WORKERS_AUTO = 0,
-    CONF_WORKERS_MAX = 60 /* with store and master they fit a 64-bit mask */
+    CONF_WORKERS_MAX = 60, /* with store and master they fit a 64-bit mask */
+    CONF_PORTS_MAX = 16,   /* -p */
+    CONF_LISTENERS_MAX = 96
 };
 
 enum conf_event_loop { CONF_LOOP_AUTO, CONF_LOOP_URING, CONF_LOOP_EPOLL };
@@ -116,7 +118,7 @@ struct conf_problem {
 /* Command line values that override or add to the file. */
 struct conf_arguments {
     const char *file;
-    const char *ports[16]; /* -p, repeatable */
+    const char *ports[CONF_PORTS_MAX]; /* -p, repeatable */
     unsigned port_count;
     bool verbose;
     bool daemonize;

@@ -1,5 +1,6 @@
 #include "common/conf/conf_listener.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -12,6 +13,10 @@
 #include "common/conf/conf_value.h"
 
 enum { UNIX_PATH_SIZE_MAX = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1 };
+
+/* Beside the lines of the file: the default listener, and each -p. */
+static_assert(CONF_LISTENER_COUNT_MAX + 1 + CONF_PORTS_MAX <= CONF_LISTENERS_MAX,
+              "the limits hold together");
 
 struct conf_listener *conf_listener_new(struct conf_parse *parse)
 {

@@ -25,6 +25,7 @@ LADDER = {
         "common/mqtt/frame.h",
         "common/mqtt/packet.h",
         "shm/inherit.h",
+        "shm/listener_count.h",
         "shm/stats.h",
     ),
     "worker/session": (
@@ -95,6 +96,7 @@ DOORS = (
             "shm/ring.c",
             "shm/bell.c",
             "shm/stats.c",
+            "shm/listener_count.c",
             "shm/generation.c",
             "shm/heartbeat.c",
             "shm/live/live.c",

@@ -1,6 +1,8 @@
 #include "worker/net/accept.h"
 
 #include "common/base/check.h"
+#include "common/base/log.h"
+#include "shm/listener_count.h"
 #include "shm/stats.h"
 
 #include <errno.h>
@@ -15,9 +17,9 @@ enum { REST_MIN_MS = 10, REST_MAX_MS = 1000 };
 struct listener {
     struct loop_acceptor acceptor;
     struct accept_group *group;
+    const struct conf_listener *conf;
     struct wheel_timer timer; /* the end of a rest */
     unsigned rest_ms;         /* of the next rest */
-    uint16_t index;
 };
 
 struct accept_group {
@@ -84,11 +86,27 @@ static void refuse_one(struct listener *l)
     open_spare(group);
 }
 
-static bool is_full(const struct accept_group *group)
+/* The name of the limit that is reached, or NULL. */
+static const char *full_limit(const struct listener *l)
 {
-    int64_t max = group->tunable->connections_max;
+    const struct region *region = l->group->region;
+    int64_t all_max = l->group->tunable->connections_max;
+    int64_t max = l->conf->connections_max;
 
-    return max >= 0 && stats_sum(group->region, STAT_sockets_open) >= (uint64_t)max;
+    if (all_max >= 0 && stats_sum(region, STAT_sockets_open) >= (uint64_t)all_max)
+        return "global_max_connections";
+    if (max >= 0 && listener_count_sum(region, l->conf->index) >= (uint64_t)max)
+        return "max_connections";
+    return NULL;
+}
+
+static void log_denied(const struct peer *peer, const char *limit)
+{
+    static struct log_rate rate;
+    unsigned suppressed;
+
+    if (log_rate_allows(&rate, 1, &suppressed))
+        log_notice("Client connection from %s denied: %s exceeded.", peer_text(peer).text, limit);
 }
 
 static void on_connection(struct listener *l, int fd)
@@ -105,12 +123,14 @@ static void on_connection(struct listener *l, int fd)
             close(fd);
         return;
     }
-    if (is_full(group)) {
+    struct peer peer = peer_of((const struct sockaddr *)&address, size);
+    const char *limit = full_limit(l);
+    if (limit != NULL) {
+        log_denied(&peer, limit);
         close(fd);
         return;
     }
-    struct peer peer = peer_of((const struct sockaddr *)&address, size);
-    group->on_socket(group->owner, fd, l->index, &peer);
+    group->on_socket(group->owner, fd, l->conf->index, &peer);
 }
 
 static void on_accept(struct loop_acceptor *acceptor, int fd_or_error)
@@ -130,6 +150,16 @@ static void on_accept(struct loop_acceptor *acceptor, int fd_or_error)
         refuse_one(l);
     if (!group->has_stopped)
         rest(l);
+}
+
+static const struct conf_listener *conf_of(const struct conf *conf, unsigned index)
+{
+    list_for_each(node, &conf->listeners) {
+        const struct conf_listener *listener = list_owner(node, struct conf_listener, node);
+        if (listener->index == index)
+            return listener;
+    }
+    fatal("no listener has number %u", index);
 }
 
 struct accept_group *accept_start(struct loop *loop, const struct inherit *inherit,
@@ -155,7 +185,7 @@ struct accept_group *accept_start(struct loop *loop, const struct inherit *inher
         l->acceptor.on_accept = on_accept;
         l->group = group;
         l->rest_ms = REST_MIN_MS;
-        l->index = (uint16_t)inherit->listeners[i].listener_index;
+        l->conf = conf_of(inherit->conf, inherit->listeners[i].listener_index);
         wheel_timer_init(&l->timer, on_rest_over);
     }
     open_spare(group);

@@ -2,10 +2,11 @@
 #define COURTIER_WORKER_NET_ACCEPT_H
 
 /*
- * Accepts connections on this worker's listening sockets, while there are fewer
- * than `connections_max` in the whole broker; more are closed at once. At the
- * descriptor limit a spare descriptor takes one connection to refuse it, and
- * accepting rests (10 ms, doubling to 1 s) instead of spinning.
+ * Accepts connections on this worker's listening sockets, while all workers
+ * together have fewer than the limit of the broker and that of the listener (both
+ * `connections_max`); more are closed at once. At the descriptor limit a spare
+ * descriptor takes one connection to refuse it, and accepting rests (10 ms,
+ * doubling to 1 s) instead of spinning.
  */
 
 #include "common/conf/conf.h"
@@ -18,8 +19,8 @@ struct accept_group;
 /* Called for each accepted socket: non-blocking, TCP_NODELAY as configured. */
 typedef void (*accept_fn)(void *owner, int fd, uint16_t listener_index, const struct peer *peer);
 
-/* Accepts on all listening sockets of `inherit`. `tunable` is borrowed and may
- * change between turns. Aborts without memory. */
+/* Accepts on all listening sockets of `inherit`. Its conf is
+ * borrowed; so is `tunable`, which may change between turns. Aborts without memory. */
 struct accept_group *accept_start(struct loop *loop, const struct inherit *inherit,
                                   const struct conf_tunable *tunable, accept_fn on_socket,
                                   void *owner);

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/mqtt/codec_control.h"
+#include "shm/listener_count.h"
 #include "worker/net/conn_input.h"
 
 #include <errno.h>
@@ -80,6 +81,7 @@ static void unlink_conn(struct conn *conn)
     conn_input_done(conn);
     context->count--;
     stats_subtract(context->stats, STAT_sockets_open, 1);
+    listener_count_subtract(context->stats, conn->listener_index);
 }
 
 static void close_stream(struct conn *conn)
@@ -288,6 +290,7 @@ struct conn *conn_new(struct conn_context *context, int fd, uint16_t listener_in
     list_push_back(&context->all, &conn->all_node);
     context->count++;
     stats_add(context->stats, STAT_sockets_open, 1);
+    listener_count_add(context->stats, listener_index);
     wheel_start(loop_wheel(context->loop), &conn->timer,
                 loop_now_ms(context->loop) + context->tunable->connect_timeout_s * 1000ULL);
     if (pending.size > 0)

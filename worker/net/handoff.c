@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/list.h"
 #include "common/ipc/fdpass.h"
+#include "shm/listener_count.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -60,6 +61,10 @@ static void arrive(struct handoff *h, int fd, size_t size)
         return;
     }
     memcpy(&head, h->memory, sizeof(head));
+    if (head.listener_index >= LAYOUT_LISTENERS) {
+        close(fd);
+        return;
+    }
     h->on_arrival(h->owner, fd, head.listener_index, &head.peer,
                   (struct bytes){.data = h->memory + sizeof(head), .size = size - sizeof(head)});
 }

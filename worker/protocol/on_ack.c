@@ -27,21 +27,6 @@ static void on_puback(struct conn *conn, const struct mqtt_ack *ack)
         finish(conn, d);
 }
 
-/* From now on only the identifier is in flight; PUBRELs keep the order of the
- * PUBRECs [MQTT-4.6.0-4]. */
-static void release(struct session *s, struct delivery *d)
-{
-    if (d->must_resend) {
-        d->must_resend = 0;
-        s->resend_count--;
-    }
-    d->state = DELIVERY_WAITS_PUBCOMP;
-    message_put(d->message);
-    d->message = NULL;
-    list_remove(&d->node);
-    list_push_back(&s->inflight.order, &d->node);
-}
-
 static void on_pubrec(struct conn *conn, const struct mqtt_ack *ack)
 {
     struct session *s = conn->session;
@@ -62,7 +47,7 @@ static void on_pubrec(struct conn *conn, const struct mqtt_ack *ack)
         return;
     }
     if (d->state == DELIVERY_WAITS_PUBREC)
-        release(s, d);
+        session_release(s, d);
     deliver_pubrel(s, d);
 }
 

@@ -8,7 +8,7 @@
 
 struct load_topic {
     const char *name;
-    enum stat stat;
+    enum stat_id stat;
 };
 
 static const struct load_topic TOPICS[] = {
@@ -36,9 +36,7 @@ void sys_load_init(struct sys_load *load, const struct region *region, uint64_t 
         load->last[i] = stats_sum(region, TOPICS[i].stat);
 }
 
-void sys_load_publish(struct sys_load *load, const struct region *region, uint64_t now_ms,
-                      void (*publish)(void *context, const char *name, const char *value),
-                      void *context)
+static void update(struct sys_load *load, const struct region *region, uint64_t now_ms)
 {
     double seconds = (double)(now_ms - load->last_ms) / 1000.0;
     if (seconds <= 0)
@@ -52,10 +50,21 @@ void sys_load_publish(struct sys_load *load, const struct region *region, uint64
             double keep = exp(-seconds / SPANS[j].seconds);
             double *average = &load->average[i][j];
             *average = per_minute + keep * (*average - per_minute);
+        }
+    }
+}
+
+void sys_load_publish(struct sys_load *load, const struct region *region, uint64_t now_ms,
+                      void (*publish)(void *context, const char *name, const char *value),
+                      void *context)
+{
+    update(load, region, now_ms);
+    for (unsigned i = 0; i < SYS_LOAD_COUNT; i++) {
+        for (unsigned j = 0; j < SYS_LOAD_SPANS; j++) {
             char name[64];
             char value[32];
             (void)snprintf(name, sizeof(name), "%s/%s", TOPICS[i].name, SPANS[j].name);
-            (void)snprintf(value, sizeof(value), "%.2f", *average);
+            (void)snprintf(value, sizeof(value), "%.2f", load->average[i][j]);
             publish(context, name, value);
         }
     }

@@ -17,7 +17,7 @@ struct round {
     uint64_t clients_maximum;
 };
 
-static uint64_t sum(const struct round *round, enum stat stat)
+static uint64_t sum(const struct round *round, enum stat_id stat)
 {
     return stats_sum(round->region, stat);
 }
@@ -44,7 +44,7 @@ static uint64_t workers(const struct round *round)
 /* One row per number: a counter, or a function where it takes more than one. */
 struct number_topic {
     const char *name; /* below $SYS/broker/ */
-    enum stat stat;
+    enum stat_id stat;
     uint64_t (*compute)(const struct round *round); /* NULL: the counter */
 };
 

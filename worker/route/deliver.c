@@ -198,7 +198,7 @@ static bool send_first(struct router *router, struct session *session)
         return false;
     struct delivery *d = session_dequeue(session);
     if (d->qos > 0) {
-        if (!inflight_take(&session->inflight, d)) {
+        if (!session_put_in_flight(session, d)) {
             count_drop(router);
             delivery_free(d);
             return true;

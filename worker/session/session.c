@@ -75,6 +75,8 @@ void session_free(struct session *session)
     check(!wheel_timer_is_running(&session->timer));
     for (struct delivery *d; (d = session_dequeue(session)) != NULL;)
         delivery_free(d);
+    list_for_each(node, &session->inflight.order)
+        count_stored(session, list_owner(node, struct delivery, node), false);
     inflight_done(&session->inflight);
     session_set_will(session, NULL);
     session_forget_connection(session);
@@ -102,10 +104,34 @@ void session_forget_connection(struct session *session)
     session->alias_out = NULL;
 }
 
+bool session_put_in_flight(struct session *session, struct delivery *delivery)
+{
+    if (!inflight_take(&session->inflight, delivery))
+        return false;
+    count_stored(session, delivery, true);
+    return true;
+}
+
+void session_release(struct session *session, struct delivery *delivery)
+{
+    if (delivery->must_resend) {
+        delivery->must_resend = 0;
+        session->resend_count--;
+    }
+    delivery->state = DELIVERY_WAITS_PUBCOMP;
+    count_stored(session, delivery, false);
+    message_put(delivery->message);
+    delivery->message = NULL;
+    count_stored(session, delivery, true);
+    list_remove(&delivery->node);
+    list_push_back(&session->inflight.order, &delivery->node);
+}
+
 void session_settle(struct session *session, struct delivery *delivery)
 {
     if (delivery->must_resend)
         session->resend_count--;
+    count_stored(session, delivery, false);
     inflight_drop(&session->inflight, delivery);
 }
 

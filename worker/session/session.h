@@ -94,13 +94,17 @@ bool session_is_persistent(const struct session *session);
 /* What only a connection has (aliases) goes with it. */
 void session_forget_connection(struct session *session);
 
-/* An in-flight delivery is acknowledged, refused or given up: frees it. */
-void session_settle(struct session *session, struct delivery *delivery);
-
 /* Queues a delivery (taken) behind the others; the caller has checked limits. */
 void session_enqueue(struct session *session, struct delivery *delivery);
 /* Takes the first queued delivery out; it stays the session's to place. */
 struct delivery *session_dequeue(struct session *session);
+/* Puts a dequeued delivery in flight. False without memory or a free packet id. */
+bool session_put_in_flight(struct session *session, struct delivery *delivery);
+/* PUBREC came: from now on only the identifier is in flight; PUBRELs keep the
+ * order of the PUBRECs [MQTT-4.6.0-4]. */
+void session_release(struct session *session, struct delivery *delivery);
+/* An in-flight delivery is acknowledged, refused or given up: frees it. */
+void session_settle(struct session *session, struct delivery *delivery);
 /* Would one more delivery of this size stay within the limits (0: none)? */
 bool session_has_room(const struct session *session, uint32_t size, uint32_t messages_max,
                       uint64_t bytes_max);
