@@ -65,7 +65,8 @@ CONNECTS = rows(
     row("surplus will", *connect_flags(0x02, text16("t") + text16("")), codes=MALFORMED),
     row("nothing after the name", lambda v: packet(Type.CONNECT, 0, text16("MQTT")), OLD),
     row("no client id", lambda v: packet(Type.CONNECT, 0, connect("", v)[2:-2]), codes=MALFORMED),
-    row("client id over the end", lambda v: packet(Type.CONNECT, 0, connect("", v)[2:-2] + b"\0\5a"),
+    row("client id over the end",
+        lambda v: packet(Type.CONNECT, 0, connect("", v)[2:-2] + b"\0\5a"),
         codes=MALFORMED),
     row("empty body", lambda v: packet(Type.CONNECT, 0), OLD),
     *[row(f"client id {name}", lambda v, t=text: connect(t, v), codes=MALFORMED)
@@ -95,7 +96,8 @@ CONNECTS = rows(
     row("will delay twice", will_props([(Prop.WILL_DELAY, 1), (Prop.WILL_DELAY, 1)]), (V5,), ERROR),
     row("will topic alias", will_props({Prop.TOPIC_ALIAS: 1}), (V5,), MALFORMED),
     row("will format 2", will_props({Prop.PAYLOAD_FORMAT: 2}), (V5,), ERROR),
-    row("will response topic with wildcard", will_props({Prop.RESPONSE_TOPIC: "a/#"}), (V5,), ERROR),
+    row("will response topic with wildcard", will_props({Prop.RESPONSE_TOPIC: "a/#"}), (V5,),
+        ERROR),
 )
 
 

@@ -58,7 +58,8 @@ def test_change_reaches_connected_clients(broker):
     client.expect_reject(Reason.TOO_LARGE)
 
 
-@pytest.mark.parametrize("line", ["nonsense 1", "max_packet_size many", "allow_anonymous", "listener"])
+@pytest.mark.parametrize("line", ["nonsense 1", "max_packet_size many", "allow_anonymous",
+                                  "listener"])
 def test_broken_file_changes_nothing(broker, line):
     client = broker.connect()
     reload(broker, "max_inflight_messages 7", line, outcome="was not reloaded")

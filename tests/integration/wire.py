@@ -254,9 +254,10 @@ class Client:
 
 def fence(subscriber, *publishers, qos=0):
     """What reached the subscriber before a marker that each of the publishers sends now:
-    because of the order of messages, all that they had sent it before. Acknowledges it. `qos`: of the marker; the order of messages is one for
-    each QoS, and a marker of QoS 0 passes by what waits for the subscriber's window. The
-    marker's topic begins with "$", so that no leading wildcard of the subscriber matches."""
+    because of the order of messages, all that they had sent it before. Acknowledges it.
+    `qos` is the marker's; the order of messages is one for each QoS, and a marker of QoS 0
+    passes by what waits for the subscriber's window. The marker's topic begins with "$", so
+    that no leading wildcard of the subscriber matches."""
     if subscriber._fence is None:
         subscriber._fence = f"$fence/{os.getpid()}/{next(_fence_numbers)}"
         subscriber.subscribe(subscriber._fence, qos=1)
