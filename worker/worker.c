@@ -269,6 +269,7 @@ static struct worker *worker_new(const struct inherit *inherit)
     set_up_conns(w);
     inbox_init(&w->inbox, &w->router, &INBOX_EVENTS, w);
     start(w);
+    w->has_work = true; /* what this put into rings is to be published before we sleep */
     return w;
 }
 

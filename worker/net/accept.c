@@ -12,10 +12,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { REST_MIN_MS = 10, REST_MAX_MS = 1000 };
+enum { REST_MIN_MS = 10, REST_MAX_MS = 1000, ACCEPTS_PER_TURN = 256 };
 
 struct listener {
     struct loop_acceptor acceptor;
+    struct loop_watch watch; /* of a successor, in the acceptor's place */
     struct accept_group *group;
     const struct conf_listener *conf;
     struct wheel_timer timer; /* the end of a rest */
@@ -30,6 +31,7 @@ struct accept_group {
     void *owner;
     int spare_fd; /* given up for a moment at the descriptor limit; -1: none */
     bool has_stopped;
+    bool is_successor;
     bool is_nodelay; /* as set on the listening sockets */
     unsigned count;
     struct listener listeners[];
@@ -59,9 +61,36 @@ static void rest(struct listener *l)
     l->rest_ms = l->rest_ms * 2 < REST_MAX_MS ? l->rest_ms * 2 : REST_MAX_MS;
 }
 
+static void on_accept(struct loop_acceptor *acceptor, int fd_or_error);
+
+/* A dead predecessor's io_uring may live on for seconds in the kernel, and its
+ * accepts, which wait exclusively, swallow a wake-up each: a connection would hang
+ * until the next one comes. So a successor does not wait in that queue; it polls,
+ * which is not exclusive, and accepts by itself. */
+static void accept_all(struct listener *l)
+{
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (l->group->has_stopped || wheel_timer_is_running(&l->timer))
+            return;
+        int fd = accept4(l->acceptor.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && errno == EAGAIN)
+            return;
+        if (fd >= 0 || (errno != EINTR && errno != ECONNABORTED))
+            on_accept(&l->acceptor, fd >= 0 ? fd : -errno);
+    }
+    wheel_start(loop_wheel(l->group->loop), &l->timer, loop_now_ms(l->group->loop));
+}
+
+static void on_readable(struct loop_watch *watch)
+{
+    accept_all(list_owner(watch, struct listener, watch));
+}
+
 static void start_accept(struct listener *l)
 {
-    if (!l->group->has_stopped && loop_accept(l->group->loop, &l->acceptor) < 0)
+    if (l->group->is_successor)
+        accept_all(l);
+    else if (!l->group->has_stopped && loop_accept(l->group->loop, &l->acceptor) < 0)
         rest(l);
 }
 
@@ -175,6 +204,7 @@ struct accept_group *accept_start(struct loop *loop, const struct inherit *inher
     group->loop = loop;
     group->region = inherit->region;
     group->tunable = tunable;
+    group->is_successor = inherit->is_successor;
     group->on_socket = on_socket;
     group->owner = owner;
     group->spare_fd = -1;
@@ -190,8 +220,13 @@ struct accept_group *accept_start(struct loop *loop, const struct inherit *inher
     }
     open_spare(group);
     set_nodelay(group);
-    for (unsigned i = 0; i < count; i++)
-        start_accept(&group->listeners[i]);
+    for (unsigned i = 0; i < count; i++) {
+        struct listener *l = &group->listeners[i];
+        l->watch.on_readable = on_readable;
+        if (group->is_successor)
+            loop_watch_start(loop, &l->watch, l->acceptor.fd);
+        start_accept(l);
+    }
     return group;
 }
 
@@ -202,7 +237,8 @@ void accept_stop(struct accept_group *group)
     group->has_stopped = true;
     for (unsigned i = 0; i < group->count; i++) {
         wheel_stop(loop_wheel(group->loop), &group->listeners[i].timer);
-        loop_accept_stop(&group->listeners[i].acceptor);
+        if (!group->is_successor)
+            loop_accept_stop(&group->listeners[i].acceptor);
     }
 }
 

@@ -235,7 +235,6 @@ struct subscription *filters_find(struct filters *filters, const struct session 
 static void count_in(struct filters *filters, struct subscription *s)
 {
     struct session *session = s->session;
-    stats_add(session->table->stats, STAT_subscriptions, 1);
     if (s->group != NULL) {
         list_push_back(&s->group->members, &s->filter_node);
         s->group->member_count++;
@@ -247,6 +246,7 @@ static void count_in(struct filters *filters, struct subscription *s)
         filters->on_group_change(filters->owner, s->group);
         return;
     }
+    stats_add(session->table->stats, STAT_subscriptions, 1);
     bool is_first = list_is_empty(&s->filter->subscribers);
     list_push_back(&s->filter->subscribers, &s->filter_node);
     if (session_is_persistent(session)) {
@@ -303,6 +303,7 @@ static void leave_group(struct filters *filters, struct subscription *s)
 static void leave_filter(struct filters *filters, struct subscription *s)
 {
     struct filter *f = s->filter;
+    stats_subtract(s->session->table->stats, STAT_subscriptions, 1);
     bool was_last_persistent = s->is_counted_persistent && --f->persistent_count == 0;
     if (was_last_persistent || list_is_empty(&f->subscribers))
         filters->on_filter_change(filters->owner, f);
@@ -316,7 +317,6 @@ void filters_remove(struct filters *filters, struct subscription *subscription)
     list_remove(&s->session_node);
     list_remove(&s->filter_node);
     session->subscription_count--;
-    stats_subtract(session->table->stats, STAT_subscriptions, 1);
     if (s->group != NULL)
         leave_group(filters, s);
     else
