@@ -40,6 +40,16 @@ static void remove_content(int folder_fd)
         unlinkat(folder_fd, files[i], 0);
 }
 
+/* "courtier-PID.XXXXXX", and no other name that begins like it. */
+static bool is_ours(const char *name)
+{
+    if (strncmp(name, NAME_START, strlen(NAME_START)) != 0)
+        return false;
+    const char *pid = name + strlen(NAME_START);
+    size_t digits = strspn(pid, "0123456789");
+    return digits > 0 && pid[digits] == '.';
+}
+
 static void remove_stale(const char *location, uid_t uid)
 {
     DIR *directory = opendir(location);
@@ -47,7 +57,7 @@ static void remove_stale(const char *location, uid_t uid)
         return;
     const struct dirent *entry;
     while ((entry = readdir(directory)) != NULL) {
-        if (strncmp(entry->d_name, NAME_START, strlen(NAME_START)) != 0)
+        if (!is_ours(entry->d_name))
             continue;
         int fd = open_stale(dirfd(directory), entry->d_name, uid);
         if (fd < 0)

@@ -92,28 +92,29 @@ static void commit_fitting(struct conn *conn, size_t size)
         conn_close(conn, REASON_PACKET_TOO_LARGE);
 }
 
-void reply_suback(struct conn *conn, uint16_t packet_id, struct bytes codes)
+typedef size_t (*codes_encode_fn)(uint16_t packet_id, struct bytes codes,
+                                  enum mqtt_version version, uint8_t *memory, size_t size);
+
+static void put_codes(struct conn *conn, codes_encode_fn encode, uint16_t packet_id,
+                      struct bytes codes)
 {
     size_t size_max = SUBACK_FIXED_MAX + codes.size;
     uint8_t *memory = reserve(conn, size_max);
     if (memory == NULL)
         return;
-    size_t size =
-        codec_suback_encode(packet_id, codes, (enum mqtt_version)conn->version, memory, size_max);
+    size_t size = encode(packet_id, codes, (enum mqtt_version)conn->version, memory, size_max);
     check(size > 0);
     commit_fitting(conn, size);
 }
 
+void reply_suback(struct conn *conn, uint16_t packet_id, struct bytes codes)
+{
+    put_codes(conn, codec_suback_encode, packet_id, codes);
+}
+
 void reply_unsuback(struct conn *conn, uint16_t packet_id, struct bytes codes)
 {
-    size_t size_max = SUBACK_FIXED_MAX + codes.size;
-    uint8_t *memory = reserve(conn, size_max);
-    if (memory == NULL)
-        return;
-    size_t size =
-        codec_unsuback_encode(packet_id, codes, (enum mqtt_version)conn->version, memory, size_max);
-    check(size > 0);
-    commit_fitting(conn, size);
+    put_codes(conn, codec_unsuback_encode, packet_id, codes);
 }
 
 void reply_pingresp(struct conn *conn)

@@ -112,14 +112,18 @@ static void test_live_folder_open_leaves_what_is_not_ours(void **state)
     struct live_folder folder;
     char link[128];
     char file[128];
+    char other[128];
     snprintf(link, sizeof link, "%s/courtier-1.link", (char *)*state);
     snprintf(file, sizeof file, "%s/courtier-2.file", (char *)*state);
+    snprintf(other, sizeof other, "%s/courtier-test", (char *)*state);
     assert_int_equal(symlink("/tmp", link), 0);
+    assert_int_equal(mkdir(other, 0700), 0);
     put_file(*state, "courtier-2.file");
     assert_int_equal(open_in(&folder, *state), 0);
     live_folder_close(&folder);
     assert_int_equal(unlink(link), 0);
     assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(other), 0);
 }
 
 static void test_live_folder_open_limits_size_to_what_is_free(void **state)
