@@ -32,6 +32,13 @@ def kill(broker, name):
     assert {**new, name: 0} == {**old, name: 0}, "another process was replaced too"
 
 
+def await_pid(broker, name):
+    deadline = time.monotonic() + 10
+    while (pid := broker.process.read_pids().get(name)) is None:
+        assert time.monotonic() < deadline, f"no {name}"
+    return pid
+
+
 def connect_again(broker, client_id, **how):
     """A client of a worker that has just died: tries until it is let in, which is soon."""
     deadline = time.monotonic() + 10
@@ -126,6 +133,24 @@ def test_worker_is_replaced_and_others_do_not_notice(broker):
         load.stop()
         assert load.error is None and load.count > 10 and load.slowest < 0.5, vars(load)
     check_all_pairs(broker)
+
+
+def test_connections_right_after_a_death(broker):
+    """Those that come while a worker is being replaced are answered, or closed at once; none
+    hangs, and it takes no later one to wake anybody."""
+    for _ in range(ROUNDS):
+        os.kill(await_pid(broker, "worker 0"), signal.SIGKILL)
+        clients = [broker.raw(V311) for _ in range(6)]
+        for client in clients:
+            client.send(packets.connect("", V311))
+        for client in clients:
+            try:
+                client.timeout = 5
+                client.expect_connack()
+            except wire.Closed:
+                pass
+        for client in clients:
+            client.cut()
 
 
 def test_wills_go_out(broker):
