@@ -42,6 +42,8 @@ class Broker:
         if not equals or ":" in name:
             name, rest = "", text
         self.kind, _, self.argument = rest.partition(":")
+        if os.path.exists(self.argument):
+            self.argument = os.path.abspath(self.argument)  # it runs in a folder of its own
         makers = {
             "mosquitto": self.mosquitto_command,
             "courtier": self.courtier_command,
