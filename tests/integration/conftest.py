@@ -122,10 +122,10 @@ class Pool:
         assert not wrong, f"broker {key} ended badly:\n" + "\n".join(wrong)
 
     def drop(self, process):
-        """Forgets a broker that a test has broken."""
+        """Stops a broker that a test has broken; what it has to say is whole only then."""
         for key in [key for key, value in self.running.items() if value is process]:
             del self.running[key]
-        process.stop()
+        return process.stop()
 
     def stop_all(self):
         for key in list(self.running):
@@ -207,7 +207,7 @@ def broker(request, pool, shape):
     if is_fresh:
         wrong += process.stop()
     elif wrong:
-        pool.drop(process)
+        wrong += pool.drop(process)
     tail = "\n-- log --\n" + process.log_tail(broker.log_start)
     assert not wrong, "the broker is not well:\n" + "\n".join(wrong) + tail
 

@@ -120,7 +120,7 @@ class Process:
         lines = []
         for path in glob.glob(os.path.join(self.folder, "sanitizer.*")):
             with open(path, encoding="utf-8", errors="replace") as file:
-                lines.append(file.read()[:4000])
+                lines.append(file.read()[:8000])
         return lines + [line for line in self.log if SANITIZER.search(line)]
 
     # -- log --
@@ -172,7 +172,7 @@ class Process:
         if pids != self.pids:
             wrong.append(f"processes were {self.pids}, are {pids}")
         wrong += [line for line in self.log[since:] if TROUBLE.search(line)]
-        return wrong + self.reports()
+        return wrong + [report[:200] for report in self.reports()]
 
     # -- placement --
 

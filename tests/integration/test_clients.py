@@ -34,7 +34,9 @@ class Subscriber:
 
 
 def await_subscription(broker, text):
+    """The broker has read the SUBSCRIBE; it is in force when a later one is."""
     broker.wait_log(rf" \d {text}$")
+    broker.connect().subscribe(broker.topic("later/" + text))
 
 
 @needs_mosquitto
