@@ -4,7 +4,11 @@
 
 A test gets the fixture `broker`. Brokers are shared by the tests that want the same
 configuration; after each test its broker must have the same processes as before, a log
-without trouble, and canaries that still answer.
+without trouble, and canaries that still answer. The clients of a test have their homes on
+different workers, unless it says which.
+
+A conformance test is named after the rule that it checks (conformance/README.md), and runs also
+with all that its clients send in single bytes, and joined to as few segments as can be.
 
     @pytest.mark.spec("MQTT-...")   the clause that the test checks
     @pytest.mark.conf("line", ...)  wants a broker with these lines of configuration
@@ -20,15 +24,19 @@ without trouble, and canaries that still answer.
 import itertools
 import os
 import pathlib
+import sys
 
 import pytest
 
-import courtier
-import wire
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests/harness"))
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import courtier  # noqa: E402
+import wire  # noqa: E402
+
 SHAPES = [(1, "io_uring"), (1, "epoll"), (4, "io_uring"), (4, "epoll")]
 FEW_SHAPES = [(1, "epoll"), (4, "io_uring")]
+OTHER_SHAPES = [(1, "io_uring"), (4, "epoll")]
 POOL_MAX = 6
 MARKERS = __doc__[__doc__.index("@pytest.mark.spec"):].replace("@pytest.mark.", "")
 _numbers = itertools.count()
@@ -46,37 +54,57 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if not os.access(config.getoption("--broker"), os.X_OK):
         raise pytest.UsageError(f"no program {config.getoption('--broker')}: give --broker PATH")
+    for prefix in ("mqtt5", "mqtt311", "edge"):
+        config.addinivalue_line("python_functions", prefix + "_*")
     for line in MARKERS.strip().splitlines():
         config.addinivalue_line("markers", line.strip().replace("   ", ": ", 1))
 
 
 # -- which test runs on which broker --
 
+def marks_of(metafunc):
+    return {mark.name for mark in metafunc.definition.iter_markers()}
+
+
 def shapes_of(metafunc):
-    config = metafunc.config
+    config, marks = metafunc.config, marks_of(metafunc)
     if config.getoption("--broker-kind") == "mosquitto":
         return [(1, "epoll")]
-    marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if "one_shape" in marks:
         return FEW_SHAPES[1:]
     return FEW_SHAPES if "clock" in marks or config.getoption("--quick") else SHAPES
+
+
+def segments_of(metafunc):
+    """How clients send, and the shapes for it: each way meets both loops and both counts of
+    workers, but not all four of their products."""
+    ways = [("whole", shapes_of(metafunc))]
+    is_conformance = "conformance" in metafunc.definition.path.parts
+    if is_conformance and not marks_of(metafunc) & {"clock", "one_shape"}:
+        if not metafunc.config.getoption("--quick"):
+            ways += [("bytes", OTHER_SHAPES), ("joined", FEW_SHAPES)]
+    return ways
 
 
 def pytest_generate_tests(metafunc):
     """`shape` is workers and event loop; `homes` the workers of publisher and subscriber."""
     if "broker" not in metafunc.fixturenames:
         return
-    shapes = shapes_of(metafunc)
-    if "homes" not in metafunc.fixturenames:
-        metafunc.parametrize("shape", shapes, ids=[f"{w}-{loop}" for w, loop in shapes])
-        return
+    has_homes = "homes" in metafunc.fixturenames
     rows, names = [], []
-    for workers, loop in shapes:
-        for homes, name in [((0, 0), "together"), ((0, workers - 1), "apart")]:
-            if workers > 1 or name == "together":
-                rows.append(((workers, loop), homes))
-                names.append(f"{workers}-{loop}-{name}")
-    metafunc.parametrize("shape,homes", rows, ids=names)
+    for segments, shapes in segments_of(metafunc):
+        for workers, loop in shapes:
+            name = f"{workers}-{loop}" + (f"-{segments}" if segments != "whole" else "")
+            if not has_homes:
+                rows.append(((workers, loop), segments))
+                names.append(name)
+                continue
+            rows.append(((workers, loop), segments, (0, 0)))
+            names.append(name + "-together")
+            if workers > 1:
+                rows.append(((workers, loop), segments, (0, workers - 1)))
+                names.append(name + "-apart")
+    metafunc.parametrize("shape,segments" + ",homes" * has_homes, rows, ids=names)
 
 
 def conf_of(item):
@@ -135,24 +163,27 @@ class Pool:
 class Broker:
     """A broker as one test sees it: makes clients, and closes them at the test's end."""
 
-    def __init__(self, process):
+    def __init__(self, process, segments):
         self.process = process
+        self.segments = segments
         self.port = process.port
         self.workers = process.workers
+        self._next_worker = itertools.cycle(range(process.workers))
         self.prefix = f"t{os.getpid()}n{next(_numbers)}"
         self.clients = []
         self.log_start = process.log_position()
 
     def raw(self, version=wire.V5, **how):
         """A connection without CONNECT."""
-        client = wire.Client(self.port, version, **how)
+        client = wire.Client(self.port, version, segments=self.segments, **how)
         self.clients.append(client)
         return client
 
-    def new_id(self, worker=0):
-        return self.process.id_on(worker)
+    def new_id(self, worker=None):
+        """A client id that nobody else uses. Without a worker each one has another home."""
+        return self.process.id_on(next(self._next_worker) if worker is None else worker)
 
-    def new_id_again(self, worker=0):
+    def new_id_again(self, worker=None):
         """The same through a worker's death: the look-up itself may need a second try."""
         while True:
             try:
@@ -160,7 +191,7 @@ class Broker:
             except (wire.Closed, ConnectionError):
                 continue
 
-    def connect(self, client_id=None, version=wire.V5, worker=0, **how):
+    def connect(self, client_id=None, version=wire.V5, worker=None, **how):
         """A connected client; without an id it gets a new one at home on `worker`."""
         client = self.raw(version)
         client.connect(self.new_id(worker) if client_id is None else client_id, **how)
@@ -171,6 +202,7 @@ class Broker:
         return f"{self.prefix}/{rest}" if rest else self.prefix
 
     def wait_log(self, pattern, timeout=10):
+        wire.flush()
         return self.process.wait_log(pattern, timeout, self.log_start)
 
     def close(self):
@@ -186,7 +218,7 @@ def pool(pytestconfig):
 
 
 @pytest.fixture
-def broker(request, pool, shape):
+def broker(request, pool, shape, segments):
     lines = conf_of(request.node)
     files = request.node.get_closest_marker("files")
     is_fresh = files is not None or request.node.get_closest_marker("fresh") is not None
@@ -197,7 +229,7 @@ def broker(request, pool, shape):
     has_canaries = not is_fresh and request.node.get_closest_marker("bare") is None
     if has_canaries:
         process.canaries()
-    broker = Broker(process)
+    broker = Broker(process, segments)
     yield broker
     broker.close()
     may_die = request.node.get_closest_marker("crash") is not None

@@ -1,5 +1,9 @@
 """A byte-exact MQTT client on a socket. Nothing here sleeps: every wait is for an event and
-bounded. To show that nothing arrives, see fence()."""
+bounded. To show that nothing arrives, see fence().
+
+A client sends its packets as they are, or in other segments that must make no difference:
+"whole" each at once; "bytes" one byte at a time; "joined" only when some client begins to wait
+for an answer, then all in one piece."""
 
 import collections
 import itertools
@@ -11,17 +15,27 @@ import packets
 from packets import V5, VERSIONS, BadPacket, Prop, Type, options  # noqa: F401
 
 TIMEOUT_S = 10
+BYTEWISE_MAX = 1000  # of a longer packet only so much of either end goes in single bytes
 _fence_numbers = itertools.count()
+_unsent = {}  # clients that have joined packets to send, in the order of their first
 
 
 class Closed(Exception):
     """The broker has ended the connection."""
 
 
+def flush():
+    """Sends what clients have joined so far."""
+    while _unsent:
+        client = next(iter(_unsent))
+        client.send_now(_unsent.pop(client))
+
+
 class Client:
     """One connection. `stash` holds PUBLISHes that came while another packet was awaited."""
 
-    def __init__(self, port, version=V5, timeout=TIMEOUT_S, host="127.0.0.1", receive_buffer=None):
+    def __init__(self, port, version=V5, timeout=TIMEOUT_S, host="127.0.0.1", receive_buffer=None,
+                 segments="whole"):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer is not None:
@@ -30,6 +44,7 @@ class Client:
         self.socket.connect((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.version = version
+        self.segments = segments
         self.timeout = timeout
         self.client_id = None
         self.connack = None
@@ -45,23 +60,38 @@ class Client:
     # -- bytes --
 
     def send(self, *data):
+        """Sends, in the client's segments."""
+        data = b"".join(data)
+        if self.segments == "joined":
+            _unsent[self] = _unsent.get(self, b"") + data
+        elif self.segments == "bytes":
+            self.send_bytewise(data)
+        else:
+            self.send_now(data)
+
+    def send_now(self, data):
         """Sends; that the broker has closed already is for the next receive to find out."""
         try:
-            self.socket.sendall(b"".join(data))
+            self.socket.sendall(data)
         except (ConnectionResetError, BrokenPipeError):
             pass
 
     def send_bytewise(self, data):
-        for i in range(len(data)):
-            self.send(data[i:i + 1])
+        tail = max(BYTEWISE_MAX, len(data) - BYTEWISE_MAX)
+        for i in range(len(data[:BYTEWISE_MAX])):
+            self.send_now(data[i:i + 1])
+        self.send_now(data[BYTEWISE_MAX:tail])
+        for i in range(tail, len(data)):
+            self.send_now(data[i:i + 1])
 
     def send_split(self, data, at, between):
         """Two segments; `between` returns when the broker has read the first one."""
-        self.send(data[:at])
+        self.send_now(data[:at])
         between()
-        self.send(data[at:])
+        self.send_now(data[at:])
 
     def _fill(self, deadline):
+        flush()
         self.socket.settimeout(max(0.001, deadline - time.monotonic()))
         try:
             data = self.socket.recv(1 << 20)
@@ -180,6 +210,8 @@ class Client:
 
     def cut(self):
         """Ends the connection without DISCONNECT."""
+        if self in _unsent:
+            self.send_now(_unsent.pop(self))
         self.socket.close()
 
     def subscribe(self, *filters, qos=0, props=None, codes=None, **how):
