@@ -39,12 +39,17 @@ def life(broker, dice, topic, ids):
     client = broker.raw(version)
     will = Will(topic + "/0", b"will", dice.randrange(3)) if dice.random() < 0.5 else None
     props = {Prop.SESSION_EXPIRY: dice.choice([0, 1]), Prop.RECEIVE_MAXIMUM: dice.choice([1, 50])}
-    data = packets.connect(dice.choice(ids), version, dice.random() < 0.7, props=props, will=will)
-    data += b"".join(script(dice, version, topic))
+    hello = packets.connect(dice.choice(ids), version, dice.random() < 0.7, props=props, will=will)
+    data = hello + b"".join(script(dice, version, topic))
     if dice.random() < 0.4:
         data += packets.disconnect()
     if dice.random() < 0.3:
         data = data[:dice.randrange(1, len(data))]
+    if len(data) > len(hello) and dice.random() < 0.3:
+        # As most clients do; so the broker's loop has found nothing to read before the end.
+        client.send(hello)
+        client.expect(Type.CONNACK)
+        data = data[len(hello):]
     client.send(data)
     return client
 

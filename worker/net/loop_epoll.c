@@ -152,13 +152,10 @@ static void epoll_run(struct loop_socket *s)
     receive(s);
 }
 
-/* The descriptor leaves the set when it is closed. */
-static void epoll_cancel(struct loop_socket *s)
-{
-    (void)s;
-}
-
-static void epoll_forget(struct loop_socket *s)
+/* Closing would not do: the set holds what the descriptor stands for, and the
+ * worker that passed it on may have its own copy still open, so that events would
+ * come for a socket that is freed. */
+static void unwatch_socket(struct loop_socket *s)
 {
     if (s->state & WATCHED)
         check(control(s->loop, EPOLL_CTL_DEL, s->fd, 0, s, TAG_SOCKET) == 0);
@@ -291,8 +288,8 @@ static const struct loop_backend backend = {
     .receive = epoll_receive,
     .receive_stop = epoll_receive_stop,
     .send = epoll_send,
-    .cancel = epoll_cancel,
-    .forget = epoll_forget,
+    .cancel = unwatch_socket,
+    .forget = unwatch_socket,
     .watch = epoll_watch,
     .accept = epoll_accept,
     .accept_stop = epoll_accept_stop,

@@ -197,6 +197,28 @@ static void test_close_from_callbacks(void **state)
     close(p.far);
 }
 
+/* As of a connection that came by hand-off and ends before the sender has closed
+ * its copy of the descriptor. */
+static void test_close_ends_events_while_a_copy_is_open(void **state)
+{
+    struct net *net = net_of(state);
+    static const struct loop_socket zero;
+    struct probe p;
+
+    probe_open(net, &p);
+    int copy = dup(p.socket.fd);
+    loop_receive(&p.socket);
+    net_turns(net, 3);
+    loop_socket_close(&p.socket);
+    net_until(net, p.is_closed);
+    memset(&p.socket, 0, sizeof(p.socket)); /* its owner may have freed it */
+    net_write(p.far, "x", 1);
+    close(p.far);
+    net_turns(net, 3);
+    assert_memory_equal(&p.socket, &zero, sizeof(zero));
+    close(copy);
+}
+
 /* All orders of stop, start and close within a few turns. */
 static void test_cancel_races(void **state)
 {
@@ -313,6 +335,7 @@ int main(void)
         BACKENDS(test_close_with_receive_and_data_in_flight),
         BACKENDS(test_close_with_send_in_flight),
         BACKENDS(test_close_from_callbacks),
+        BACKENDS(test_close_ends_events_while_a_copy_is_open),
         BACKENDS(test_cancel_races),
         BACKENDS(test_turn_wakes_for_a_timer),
         BACKENDS(test_turn_idle_sleeps),
