@@ -119,7 +119,7 @@ static int open_env(struct live *live, const char *folder, unsigned flags)
 
 static int read_meta(struct live *live)
 {
-    struct bytes value;
+    struct bytes value = {NULL, 0};
     int r = live_get(live, meta_key_bytes, &value);
     if (r != 0)
         return r;
