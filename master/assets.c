@@ -1,12 +1,14 @@
 #include "master/assets.h"
 
 #include "common/base/log.h"
+#include "master/durable_folder.h"
 #include "master/master.h"
 #include "master/pid_file.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -45,6 +47,7 @@ static int open_process(struct assets *assets, const struct conf *conf)
         return MASTER_EXIT_CONF;
     }
     privs_raise_files();
+    privs_raise_locked_memory();
     if (conf->pid_file != NULL) {
         r = pid_file_open(conf->pid_file);
         if (r < 0)
@@ -56,13 +59,16 @@ static int open_process(struct assets *assets, const struct conf *conf)
 
 static int open_shared(struct assets *assets, const struct conf *conf)
 {
-    int r = region_open(&assets->region, conf->workers, conf->ring_size);
+    int r = region_open(&assets->region, conf->workers, conf->ring_size, conf->persistence);
     if (r < 0)
         return fail("memory for the rings (workers, ring_size)", r);
     if (listener_open_all(&assets->listeners, conf, conf->workers) < 0)
         return MASTER_EXIT_FAILED;
     if (live_folder_open(&assets->live, conf->live_location, conf->live_size_max, assets->privs.uid,
                          assets->privs.gid) < 0)
+        return MASTER_EXIT_FAILED;
+    if (conf->persistence && durable_folder_open(&assets->durable_path, conf->persistence_location,
+                                                 assets->privs.uid, assets->privs.gid) < 0)
         return MASTER_EXIT_FAILED;
     return MASTER_EXIT_DONE;
 }
@@ -78,6 +84,7 @@ static int open_spawn(struct assets *assets, const struct conf *conf,
         .conf = conf,
         .listeners = &assets->listeners,
         .live = &assets->live,
+        .durable_path = assets->durable_path,
         .privs = &assets->privs,
         .title = title,
     };
@@ -106,6 +113,8 @@ void assets_close(struct assets *assets)
 {
     spawn_close(&assets->spawn);
     live_folder_close(&assets->live);
+    free(assets->durable_path);
+    assets->durable_path = NULL;
     listener_close_all(&assets->listeners);
     region_close(&assets->region);
     pid_file_close(assets->pid_file);

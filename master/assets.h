@@ -23,6 +23,7 @@ struct assets {
     struct region region;
     struct listener_set listeners;
     struct live_folder live;
+    char *durable_path; /* owned; NULL: nothing is kept on disk */
     struct spawn spawn; /* points at the others: the assets must not move */
 };
 

@@ -39,6 +39,7 @@ enum state {
 enum {
     STOP_MAX_MS = 4000,      /* the workers' time to drain, then SIGKILL */
     STOP_STORE_MIN_MS = 800, /* the store's time after the last worker */
+    STOP_DISK_MIN_MS = 8000, /* ... when it has a disk to write to */
     HURRY_MAX_MS = 700,      /* the same two after a second SIGTERM */
     HURRY_STORE_MS = 200,
     START_POLL_MS = 10,   /* until all heartbeats are seen */
@@ -104,6 +105,9 @@ static void say_wanted(struct master *master, struct child *child)
     message.kind = CONTROL_DUMP;
     if (child->dump_wanted)
         child->dump_wanted = !say(child, &message);
+    message.kind = CONTROL_SAVE;
+    if (child->save_wanted)
+        child->save_wanted = !say(child, &message);
     message.kind = CONTROL_STOP;
     if (child->stop_wanted)
         child->stop_wanted = !say(child, &message);
@@ -111,7 +115,8 @@ static void say_wanted(struct master *master, struct child *child)
 
 static bool is_waiting_to_say(const struct child *child)
 {
-    return child->pid != 0 && (child->conf_wanted || child->stop_wanted || child->dump_wanted);
+    return child->pid != 0 &&
+           (child->conf_wanted || child->stop_wanted || child->dump_wanted || child->save_wanted);
 }
 
 /* -- reload -- */
@@ -215,7 +220,8 @@ static void kill_late(struct master *master, uint64_t now_ms)
 
 static void stop_store(struct master *master, uint64_t now_ms)
 {
-    uint64_t least_ms = now_ms + (master->is_hurried ? HURRY_STORE_MS : STOP_STORE_MIN_MS);
+    uint64_t calm_ms = master->conf->persistence ? STOP_DISK_MIN_MS : STOP_STORE_MIN_MS;
+    uint64_t least_ms = now_ms + (master->is_hurried ? HURRY_STORE_MS : calm_ms);
     if (master->stop_at_ms < least_ms)
         master->stop_at_ms = least_ms;
     master->children[region_store_slot(&master->assets.region)].stop_wanted = true;
@@ -289,6 +295,8 @@ static void step(struct master *master, uint64_t now_ms)
         kill_late(master, now_ms);
         if (!is_running(master, 0, workers))
             stop_store(master, now_ms);
+        if (!is_running(master, 0, workers + 1))
+            master->state = STATE_DONE;
         break;
     case STATE_STOP_STORE:
         kill_late(master, now_ms);
@@ -313,7 +321,9 @@ static void on_signal(struct master *master, int number)
     else if (number == SIGUSR2)
         for (unsigned i = 0; i < master->child_count; i++)
             master->children[i].dump_wanted = true;
-    /* SIGCHLD: reaping is done in every turn. SIGUSR1: nothing to save here. */
+    else if (number == SIGUSR1)
+        master->children[region_store_slot(&master->assets.region)].save_wanted = true;
+    /* SIGCHLD: reaping is done in every turn. */
 }
 
 static void read_signals(struct master *master)

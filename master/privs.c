@@ -62,6 +62,15 @@ unsigned long privs_raise_files(void)
     return (unsigned long)limit.rlim_cur;
 }
 
+void privs_raise_locked_memory(void)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0 || getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
 /* Takes away every capability that is not in `keep`. */
 static int limit_capabilities(uint32_t keep)
 {

@@ -25,6 +25,9 @@ int privs_find(struct privs *ret_privs, const char *user);
 
 /* As many descriptors as the system allows; returns the limit. */
 unsigned long privs_raise_files(void);
+/* As much locked memory as the system allows, which root is free to set: the
+ * buffers of io_uring are charged to the account of all our processes together. */
+void privs_raise_locked_memory(void);
 
 /* Master: keeps only the capabilities that it needs. 0 or -errno. */
 int privs_limit_master(void);

@@ -47,12 +47,20 @@ static const struct field tunables[] = {
     TUNABLE(set_tcp_nodelay, "set_tcp_nodelay"),
     TUNABLE(connection_messages, "connection_messages"),
     TUNABLE(upgrade_outgoing_qos, "upgrade_outgoing_qos"),
+    TUNABLE(allow_duplicate_messages, "allow_duplicate_messages"),
 };
 
 static const struct field fixed[] = {
-    FIXED(workers, "workers"),           FIXED(event_loop, "event_loop"),
-    FIXED(cpu_affinity, "cpu_affinity"), FIXED(live_size_max, "live_size_max"),
+    FIXED(workers, "workers"),
+    FIXED(event_loop, "event_loop"),
+    FIXED(cpu_affinity, "cpu_affinity"),
+    FIXED(live_size_max, "live_size_max"),
     FIXED(ring_size, "ring_size"),
+    FIXED(persistence, "persistence"),
+    FIXED(durability, "durability"),
+    FIXED(persistence_size_max, "persistence_size_max"),
+    FIXED(commit_delay_ms, "commit_delay"),
+    FIXED(commit_interval_s, "commit_interval"),
 };
 
 static int64_t read_field(const void *object, const struct field *field)
@@ -94,7 +102,7 @@ static bool same_listener(const struct conf_listener *a, const struct conf_liste
 {
     return same_text(a->address, b->address) && same_text(a->unix_path, b->unix_path) &&
            a->domain == b->domain && a->connections_max == b->connections_max &&
-           a->port == b->port && a->local_only == b->local_only;
+           a->qos_max == b->qos_max && a->port == b->port && a->local_only == b->local_only;
 }
 
 static bool same_listeners(const struct conf *a, const struct conf *b)
@@ -133,6 +141,8 @@ static void compare_fixed(const struct conf *used, const struct conf *fresh)
         log_restart_needed("user");
     if (!same_text(used->live_location, fresh->live_location))
         log_restart_needed("live_location");
+    if (!same_text(used->persistence_location, fresh->persistence_location))
+        log_restart_needed("persistence_location");
     if (!same_listeners(used, fresh))
         log_restart_needed("a listener");
 }

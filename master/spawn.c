@@ -121,6 +121,7 @@ static struct inherit make_inherit(const struct birth *birth)
         .control_fd = birth->control_fd,
         .live_path = spawn->live->path,
         .live_size_max = spawn->live->size_max,
+        .durable_path = spawn->durable_path,
         .epoch = spawn->epoch,
         .is_successor = birth->child->had_process,
     };

@@ -38,6 +38,7 @@ struct child {
     bool conf_wanted; /* to be sent as soon as there is room */
     bool stop_wanted;
     bool dump_wanted;
+    bool save_wanted;
     bool is_killed; /* SIGKILL was sent */
     uint64_t started_ms;
     uint64_t restart_at_ms; /* without a process: when to start one */
@@ -53,6 +54,7 @@ struct spawn {
     const struct conf *conf;
     const struct listener_set *listeners;
     const struct live_folder *live;
+    const char *durable_path; /* NULL: nothing is kept on disk */
     const struct privs *privs;
     const struct title *title;
     uint64_t epoch;   /* of the last process */

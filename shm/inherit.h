@@ -34,13 +34,14 @@ struct inherit {
     const int *bell_fds;                      /* eventfd per slot, all of them */
     const struct inherit_listener *listeners; /* worker: its listening sockets */
     unsigned listener_count;
-    int handoff_in;         /* worker: connections that come home; SOCK_SEQPACKET, non-blocking */
-    const int *handoff_out; /* worker: per slot, where to send a connection; -1 for itself */
-    int control_fd;         /* the master's word (common/ipc/control.h), non-blocking */
-    const char *live_path;  /* folder of the live store */
-    uint64_t live_size_max; /* its map size: the conf's, or less on a small file system */
-    uint64_t epoch;         /* rises with every process that the master starts */
-    bool is_successor;      /* the slot had a process before */
+    int handoff_in;           /* worker: connections that come home; SOCK_SEQPACKET, non-blocking */
+    const int *handoff_out;   /* worker: per slot, where to send a connection; -1 for itself */
+    int control_fd;           /* the master's word (common/ipc/control.h), non-blocking */
+    const char *live_path;    /* folder of the live store */
+    uint64_t live_size_max;   /* its map size: the conf's, or less on a small file system */
+    const char *durable_path; /* folder of the durable store; NULL: nothing is kept */
+    uint64_t epoch;           /* rises with every process that the master starts */
+    bool is_successor;        /* the slot had a process before */
 };
 
 #endif

@@ -8,7 +8,8 @@
  *
  *   region_header | slots[slot_count] | generations | ring[0] | ring[1] | ...
  *
- * A slot is a process: workers are 0 to N-1, the store is N, the master N+1.
+ * A slot is a process: workers are 0 to N-1, the store is N, the master the last.
+ * When state is kept on disk, slot N+1 is the store's committer, a thread.
  * Line size: 64 bytes on the machines we know; 128 keeps neighbours apart that
  * the prefetcher of x86 would pair.
  */

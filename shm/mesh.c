@@ -16,9 +16,14 @@ static unsigned take_bit(uint64_t *mask)
     return bit;
 }
 
+bool mesh_is_peer(const struct mesh *mesh, unsigned slot)
+{
+    return slot < MESH_PEERS_MAX && (mesh->peers & bit_of(slot)) != 0;
+}
+
 static struct ring *out_ring(struct mesh *mesh, unsigned peer)
 {
-    check(peer < mesh->peer_count && peer != mesh->self);
+    check(mesh_is_peer(mesh, peer));
     return &mesh->out[peer];
 }
 
@@ -28,24 +33,25 @@ static void open_rings(struct mesh *mesh, const struct region *region, unsigned 
 
     ring_open_producer(&mesh->out[peer], region_ring(region, mesh->self, peer), size);
     ring_open_consumer(&mesh->in[peer], region_ring(region, peer, mesh->self), size);
+    mesh->peers |= bit_of(peer);
 }
 
 void mesh_open(struct mesh *ret_mesh, const struct region *region, unsigned self,
                const int *bell_fds)
 {
-    *ret_mesh = (struct mesh){.self = self, .peer_count = region->worker_count + 1};
+    *ret_mesh = (struct mesh){.self = self, .peer_count = region_peer_count(region)};
     check(ret_mesh->peer_count <= MESH_PEERS_MAX);
     check(self < ret_mesh->peer_count);
     for (unsigned peer = 0; peer < ret_mesh->peer_count; peer++) {
         ret_mesh->bells[peer] = (struct bell){&region->slots[peer], bell_fds[peer]};
-        if (peer != self)
+        if (region_has_ring(region, self, peer))
             open_rings(ret_mesh, region, peer);
     }
     /* A predecessor may have died asleep; or after it published or released, and
      * before it rang. */
     bell_wake(&ret_mesh->bells[self]);
     for (unsigned peer = 0; peer < ret_mesh->peer_count; peer++) {
-        if (peer != self)
+        if (mesh_is_peer(ret_mesh, peer))
             bell_ring(&ret_mesh->bells[peer]);
     }
 }
@@ -85,8 +91,15 @@ void mesh_publish(struct mesh *mesh)
 
 void mesh_release(struct mesh *mesh, unsigned peer)
 {
-    check(peer < mesh->peer_count && peer != mesh->self);
+    check(mesh_is_peer(mesh, peer));
     if (ring_release(&mesh->in[peer]))
+        bell_ring(&mesh->bells[peer]);
+}
+
+void mesh_release_to(struct mesh *mesh, unsigned peer, uint32_t position)
+{
+    check(mesh_is_peer(mesh, peer));
+    if (ring_release_to(&mesh->in[peer], position))
         bell_ring(&mesh->bells[peer]);
 }
 
@@ -109,8 +122,10 @@ static bool has_room(struct mesh *mesh)
 
 bool mesh_has_next(struct mesh *mesh)
 {
-    for (unsigned peer = 0; peer < mesh->peer_count; peer++) {
-        if (peer != mesh->self && ring_has_next(&mesh->in[peer]))
+    uint64_t peers = mesh->peers;
+
+    while (peers != 0) {
+        if (ring_has_next(&mesh->in[take_bit(&peers)]))
             return true;
     }
     return has_room(mesh);

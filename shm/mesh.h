@@ -2,8 +2,9 @@
 #define COURTIER_SHM_MESH_H
 
 /*
- * All rings and bells of one process: an outgoing and an incoming ring for each
- * peer among workers and store.
+ * All rings and bells of one process (or of the committer): an outgoing and an
+ * incoming ring for each peer. Everybody is a worker's peer; store and committer
+ * have the workers alone.
  */
 
 #include "shm/bell.h"
@@ -16,7 +17,8 @@ enum { MESH_PEERS_MAX = 64 };
 
 struct mesh {
     unsigned self;
-    unsigned peer_count; /* workers and store; peers are slots 0 to peer_count-1 */
+    unsigned peer_count; /* slots 0 to peer_count-1: workers, store, perhaps committer */
+    uint64_t peers;      /* bit per slot that rings lead to and from */
     struct ring out[MESH_PEERS_MAX];
     struct ring in[MESH_PEERS_MAX];
     struct bell bells[MESH_PEERS_MAX];
@@ -25,10 +27,11 @@ struct mesh {
     uint32_t wanted[MESH_PEERS_MAX]; /* ... of this size */
 };
 
-/* Attaches process `self` (a worker or the store) as producer and consumer of
- * all its rings. `bell_fds[slot]` are the eventfds. */
+/* Attaches slot `self` (not the master's) as producer and consumer of all its rings.
+ * `bell_fds[slot]` are the eventfds. */
 void mesh_open(struct mesh *ret_mesh, const struct region *region, unsigned self,
                const int *bell_fds);
+bool mesh_is_peer(const struct mesh *mesh, unsigned slot);
 /* Room for a record to `peer`, or NULL when that ring is full; mesh_has_next()
  * then tells when there is room again. */
 uint8_t *mesh_reserve(struct mesh *mesh, unsigned peer, uint32_t size);
@@ -41,6 +44,8 @@ void mesh_publish(struct mesh *mesh);
 /* Gives back the room of what was taken from `peer`, and wakes a producer that
  * waits for it. */
 void mesh_release(struct mesh *mesh, unsigned peer);
+/* The same with ring_release_to(). */
+void mesh_release_to(struct mesh *mesh, unsigned peer, uint32_t position);
 /* Is there anything to take from any peer, or room where mesh_reserve() found
  * none? The look between bell_sleep() and sleep: after a false one, peers ring
  * for either. Tells of room once; another refusal asks anew. */

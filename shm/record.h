@@ -9,6 +9,7 @@
  *   worker -> worker  MESSAGE, FRAGMENT, HOLD, UNHOLD
  *   worker -> store   RESET, FILTER, GROUP, MESSAGE+FRAGMENT (retain or will), WILL_CLEAR
  *   store  -> worker  CONFIRM, REFUSE, MESSAGE+FRAGMENT (a will that outlived its worker)
+ *   worker -> committer, and back   see record_journal.h
  */
 
 #include "common/base/bytes.h"
@@ -29,14 +30,32 @@ enum record_kind {
     RECORD_GROUP,
     RECORD_WILL_CLEAR,
     RECORD_CONFIRM,
-    RECORD_REFUSE
+    RECORD_REFUSE,
+    RECORD_JOURNAL_RESET, /* from here on: record_journal.h */
+    RECORD_SESSION,
+    RECORD_SESSION_END,
+    RECORD_SUBSCRIBE,
+    RECORD_UNSUBSCRIBE,
+    RECORD_ENQUEUE,
+    RECORD_SENT,
+    RECORD_RELEASED,
+    RECORD_DONE,
+    RECORD_RECEIVED,
+    RECORD_RECEIVE_END,
+    RECORD_KEEP_RETAINED,
+    RECORD_KEEP_WILL,
+    RECORD_FORGET_WILL,
+    RECORD_RESTORE_BEGIN,
+    RECORD_RESTORE_END,
+    RECORD_JOURNAL_STATE
 };
 
 /* What a message record is for. */
 enum record_purpose {
     RECORD_FOR_DELIVERY = 1, /* worker -> worker */
     RECORD_FOR_RETAIN,       /* worker -> store; an empty payload clears */
-    RECORD_FOR_WILL          /* worker -> store: keep it; store -> worker: it is yours now */
+    RECORD_FOR_WILL,         /* worker -> store: keep it; store -> worker: it is yours now */
+    RECORD_FOR_JOURNAL       /* worker <-> committer: the next record says what it is for */
 };
 
 enum {
@@ -52,8 +71,9 @@ struct record_message {
     uint32_t session_expiry_s; /* will */
     uint8_t qos;
     bool retain;
-    bool plain;   /* delivery: plain subscriptions match */
-    uint8_t hops; /* delivery: times a shared message was passed on */
+    bool plain;     /* delivery: plain subscriptions match */
+    uint8_t hops;   /* delivery: times a shared message was passed on */
+    uint8_t origin; /* delivery: worker that the publisher is connected to */
     struct bytes topic;
     struct bytes properties; /* only those that pass through */
     struct bytes client_id;  /* will */

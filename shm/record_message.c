@@ -39,7 +39,8 @@ struct message_head {
     uint8_t qos;
     uint8_t flags;
     uint8_t hops;
-    uint8_t spare[2];
+    uint8_t origin;
+    uint8_t spare;
 };
 
 struct fragment_head {
@@ -60,11 +61,13 @@ static uint64_t body_size(const struct message_head *head)
 
 static bool is_valid(const struct message_head *head)
 {
-    if (head->purpose < RECORD_FOR_DELIVERY || head->purpose > RECORD_FOR_WILL)
+    if (head->purpose < RECORD_FOR_DELIVERY || head->purpose > RECORD_FOR_JOURNAL)
         return false;
     if (head->qos > QOS_MAX || (head->flags & ~(FLAG_RETAIN | FLAG_PLAIN)) != 0)
         return false;
     if (head->purpose == RECORD_FOR_WILL && head->client_id_size == 0)
+        return false;
+    if (head->origin >= MESH_PEERS_MAX)
         return false;
     if (head->groups_size % sizeof(struct hash128) != 0)
         return false;
@@ -93,6 +96,7 @@ static struct message_head head_of(const struct record_message *message)
         .qos = message->qos,
         .flags = (uint8_t)((message->retain ? FLAG_RETAIN : 0) | (message->plain ? FLAG_PLAIN : 0)),
         .hops = message->hops,
+        .origin = message->origin,
     };
 }
 
@@ -208,6 +212,7 @@ static void set_message(struct record_message *message, const struct message_hea
     message->retain = (head->flags & FLAG_RETAIN) != 0;
     message->plain = (head->flags & FLAG_PLAIN) != 0;
     message->hops = head->hops;
+    message->origin = head->origin;
     message->topic.size = head->topic_size;
     message->properties.size = head->properties_size;
     message->client_id.size = head->client_id_size;

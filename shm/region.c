@@ -27,6 +27,7 @@ struct plan {
     uint64_t rings;
     uint64_t ring_stride;
     uint64_t size;
+    unsigned slot_count;
 };
 
 static uint64_t round_up(uint64_t value, uint64_t unit)
@@ -34,17 +35,25 @@ static uint64_t round_up(uint64_t value, uint64_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
-static struct plan plan_of(unsigned worker_count, uint32_t ring_size)
+/* Rings between workers and store, and those to and from the committer. */
+static uint64_t count_rings(unsigned worker_count, bool has_committer)
+{
+    uint64_t peers = worker_count + 1U;
+
+    return peers * (peers - 1) + (has_committer ? 2U * worker_count : 0);
+}
+
+static struct plan plan_of(unsigned worker_count, uint32_t ring_size, bool has_committer)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t peers = worker_count + 1U;
     struct plan plan;
 
+    plan.slot_count = worker_count + (has_committer ? 3 : 2);
     plan.slots = sizeof(struct layout_header);
-    plan.generations = plan.slots + (worker_count + 2U) * sizeof(struct layout_slot);
+    plan.generations = plan.slots + plan.slot_count * sizeof(struct layout_slot);
     plan.rings = round_up(plan.generations + sizeof(struct layout_generations), page);
     plan.ring_stride = round_up(sizeof(struct layout_ring) + ring_size, page);
-    plan.size = plan.rings + peers * (peers - 1) * plan.ring_stride;
+    plan.size = plan.rings + count_rings(worker_count, has_committer) * plan.ring_stride;
     return plan;
 }
 
@@ -135,7 +144,8 @@ static void fill_header(struct layout_header *header, unsigned worker_count, uin
     hash_make_key(&header->key);
 }
 
-int region_open(struct region *ret_region, unsigned worker_count, uint32_t ring_size)
+int region_open(struct region *ret_region, unsigned worker_count, uint32_t ring_size,
+                bool has_committer)
 {
     unsigned char *memory = NULL;
     struct plan plan;
@@ -144,7 +154,7 @@ int region_open(struct region *ret_region, unsigned worker_count, uint32_t ring_
     check(worker_count >= 1 && worker_count <= WORKERS_MAX);
     check(ring_size >= RING_SIZE_MIN && ring_size <= RING_SIZE_MAX);
     check((ring_size & (ring_size - 1)) == 0);
-    plan = plan_of(worker_count, ring_size);
+    plan = plan_of(worker_count, ring_size, has_committer);
     if (is_too_much(plan.size))
         return -ENOMEM;
     error = map_memory((size_t)plan.size, &memory);
@@ -158,7 +168,7 @@ int region_open(struct region *ret_region, unsigned worker_count, uint32_t ring_
         .ring_stride = (size_t)plan.ring_stride,
         .size = (size_t)plan.size,
         .worker_count = worker_count,
-        .slot_count = worker_count + 2,
+        .slot_count = plan.slot_count,
     };
     fill_header(ret_region->header, worker_count, ring_size);
     return 0;
@@ -176,23 +186,57 @@ unsigned region_store_slot(const struct region *region)
     return region->worker_count;
 }
 
+unsigned region_committer_slot(const struct region *region)
+{
+    check(region_has_committer(region));
+    return region->worker_count + 1;
+}
+
 unsigned region_master_slot(const struct region *region)
 {
-    return region->worker_count + 1;
+    return region->slot_count - 1;
+}
+
+bool region_has_committer(const struct region *region)
+{
+    return region->slot_count == region->worker_count + 3;
+}
+
+unsigned region_peer_count(const struct region *region)
+{
+    return region->slot_count - 1;
+}
+
+bool region_has_ring(const struct region *region, unsigned from, unsigned to)
+{
+    unsigned peers = region_peer_count(region);
+
+    if (from >= peers || to >= peers || from == to)
+        return false;
+    return from < region->worker_count || to < region->worker_count;
+}
+
+/* A row per producer among workers and store, without a place for itself; behind
+ * them a pair per worker: to the committer, and from it. */
+static size_t ring_index(const struct region *region, unsigned from, unsigned to)
+{
+    size_t others = region->worker_count;
+    size_t committer_rings = (others + 1) * others;
+
+    if (to == others + 1)
+        return committer_rings + 2 * (size_t)from;
+    if (from == others + 1)
+        return committer_rings + 2 * (size_t)to + 1;
+    return from * others + (to < from ? to : to - 1);
 }
 
 struct layout_ring *region_ring(const struct region *region, unsigned from, unsigned to)
 {
-    unsigned peers = region->worker_count + 1;
-    size_t row;
-
     check(region->header->magic == LAYOUT_MAGIC);
     check(region->header->hash == layout_hash());
-    check(from < peers && to < peers && from != to);
-    /* A row per producer, without a place for itself. */
-    row = (size_t)from * (peers - 1);
+    check(region_has_ring(region, from, to));
     return (struct layout_ring *)(void *)(region->rings +
-                                          (row + (to < from ? to : to - 1)) * region->ring_stride);
+                                          ring_index(region, from, to) * region->ring_stride);
 }
 
 const struct hash_key *region_key(const struct region *region)

@@ -274,14 +274,25 @@ void ring_put_down(struct ring *ring)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+uint32_t ring_taken(const struct ring *ring)
+{
+    return ring->own;
+}
+
 bool ring_release(struct ring *ring)
+{
+    return ring_release_to(ring, ring->own);
+}
+
+bool ring_release_to(struct ring *ring, uint32_t position)
 {
     struct layout_ring *shared = ring->shared;
     uint32_t waiting;
 
-    atomic_store_explicit(&shared->tail, ring->own, memory_order_release); /* B */
-    ring->shown = ring->own;
-    if (shared->suspect_deaths != 0 && has_reached(ring->own, shared->suspect))
+    check(position - ring->shown <= ring->own - ring->shown);
+    atomic_store_explicit(&shared->tail, position, memory_order_release); /* B */
+    ring->shown = position;
+    if (shared->suspect_deaths != 0 && has_reached(position, shared->suspect))
         shared->suspect_deaths = 0;            /* its position will come again after 4 GiB */
     atomic_thread_fence(memory_order_seq_cst); /* E */
     waiting = atomic_load_explicit(&shared->waiting, memory_order_relaxed);

@@ -81,6 +81,11 @@ void ring_put_down(struct ring *ring);
 /* All records taken so far are done with: gives their room back. True when the
  * producer waits for room: the caller then rings its bell. */
 bool ring_release(struct ring *ring);
+/* The same, but only for those before `position`: ring_taken() of some moment, not
+ * before the last release. The others are in hand on. */
+bool ring_release_to(struct ring *ring, uint32_t position);
+/* Position behind all that was taken. */
+uint32_t ring_taken(const struct ring *ring);
 /* All records taken so far are settled (DESIGN: delivered or committed). */
 void ring_settle(struct ring *ring);
 /* Is there a published record that was not taken yet? Looks at shared memory. */

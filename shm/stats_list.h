@@ -36,7 +36,15 @@
     STAT(log_dropped, COUNT) \
     STAT(turns, COUNT) /* passes of the event loop */ \
     STAT(respawns, COUNT) \
-    STAT(live_refused, COUNT) /* writes that the live store had no room for */
+    STAT(live_refused, COUNT)      /* writes that the live store had no room for */ \
+    STAT(durable_records, COUNT)   /* of the journal, taken by the committer */ \
+    STAT(durable_commits, COUNT)   /* that wrote something */ \
+    STAT(durable_commit_us, COUNT) /* time that they took, in microseconds */ \
+    STAT(durable_bytes, COUNT)     /* of values written, before the tree's own */ \
+    STAT(durable_sessions, GAUGE)  /* on disk */ \
+    STAT(durable_messages, GAUGE)  /* deliveries on disk, waiting or in flight */ \
+    STAT(durable_damaged, COUNT)   /* rows that were dropped */ \
+    STAT(durable_state, GAUGE)     /* enum record_journal_state */
 
 enum {
 #define STAT_ONE(name, kind) +1

@@ -14,6 +14,7 @@
 #include "worker/net/handoff.h"
 #include "worker/protocol/dispatch.h"
 #include "worker/protocol/lifecycle.h"
+#include "worker/protocol/on_disconnect.h"
 #include "worker/protocol/on_subscribe.h"
 #include "worker/protocol/protocol.h"
 #include "worker/protocol/reply.h"
@@ -21,8 +22,9 @@
 #include "worker/protocol/will.h"
 #include "worker/route/hold.h"
 #include "worker/route/inbox.h"
+#include "worker/route/lookup.h"
+#include "worker/route/redistribute.h"
 #include "worker/route/replay.h"
-#include "worker/route/route.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -146,6 +148,8 @@ static void on_control(struct loop_watch *watch)
         case CONTROL_STOP:
             begin_stop(w);
             break;
+        case CONTROL_SAVE:
+            break; /* the store's */
         case CONTROL_DUMP:
             dump(w);
             break;
@@ -180,8 +184,10 @@ static struct live *open_live(const struct inherit *inherit)
 
 static void send_ack(struct conn *conn, const struct publisher_ack *ack)
 {
-    if (conn->state == CONN_OPEN)
-        reply_ack(conn, ack);
+    if (conn->state != CONN_OPEN)
+        return;
+    reply_ack(conn, ack);
+    on_disconnect_settled(conn);
 }
 
 static void set_up_router(struct worker *w)
@@ -198,11 +204,12 @@ static void set_up_router(struct worker *w)
         .live = open_live(in),
         .live_is_resting = true,
         .cache = cache_new(region_key(in->region)),
-        .scratch = route_scratch_new(),
+        .scratch = lookup_scratch_new(),
         .message_id_base = in->epoch << 46 | (uint64_t)in->slot << 40,
     };
     list_init(&r->holds);
     list_init(&r->replays);
+    list_init(&r->moving);
     mesh_open(&r->mesh, in->region, in->slot, in->bell_fds);
     settle_init(&r->settle, &r->mesh, send_ack);
     publishers_init(&r->publishers, w->loop, r->stats, &r->settle);
@@ -219,6 +226,7 @@ static void set_up_protocol(struct worker *w)
     struct protocol *p = &w->protocol;
     *p = (struct protocol){
         .router = &w->router,
+        .conf = in->conf,
         .tunable = &w->tunable,
         .region = in->region,
         .stats = w->router.stats,
@@ -282,10 +290,11 @@ static void worker_free(struct worker *w)
     conn_context_done(&w->conns);
     inbox_done(&w->inbox);
     outbound_done(&w->router.outbound);
+    redistribute_done(&w->router);
     filters_done(&w->router.filters);
     publishers_done(&w->router.publishers);
     cache_free(w->router.cache);
-    route_scratch_free(w->router.scratch);
+    lookup_scratch_free(w->router.scratch);
     live_close(w->router.live);
     loop_close(w->loop);
     output_pool_done(&w->pool);
@@ -328,6 +337,7 @@ static int take_turn(struct worker *w)
     w->has_work |= conn_resume_all(&w->conns);
     hold_retry(&w->router);
     w->has_work |= outbound_retry(&w->router.outbound);
+    w->has_work |= redistribute_step(&w->router);
     mesh_publish(&w->router.mesh);
     conn_flush_all(&w->conns);
     router_rest(&w->router); /* an old snapshot keeps the store's pages in use */

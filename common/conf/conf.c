@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/check.h"
 #include "common/conf/conf_include.h"
 #include "common/conf/conf_parse.h"
 
@@ -46,4 +47,15 @@ void conf_problems_free(struct list_node *problems)
         free(problem->text);
         free(problem);
     }
+}
+
+const struct conf_listener *conf_listener_at(const struct conf *conf, unsigned index)
+{
+    list_for_each(node, &conf->listeners) {
+        const struct conf_listener *listener = list_owner(node, struct conf_listener, node);
+
+        if (listener->index == index)
+            return listener;
+    }
+    unreachable();
 }

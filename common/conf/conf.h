@@ -21,7 +21,7 @@
 
 enum {
     CONF_WORKERS_AUTO = 0,
-    CONF_WORKERS_MAX = 60, /* with store and master they fit a 64-bit mask */
+    CONF_WORKERS_MAX = 60, /* with store, committer and master they fit a 64-bit mask */
     CONF_PORTS_MAX = 16,   /* -p */
     CONF_LISTENERS_MAX = 96
 };
@@ -29,6 +29,11 @@ enum {
 enum conf_event_loop { CONF_LOOP_AUTO, CONF_LOOP_URING, CONF_LOOP_EPOLL };
 
 enum conf_socket_domain { CONF_DOMAIN_ANY, CONF_DOMAIN_IPV4, CONF_DOMAIN_IPV6 };
+
+enum conf_durability {
+    CONF_DURABILITY_STRICT, /* acknowledge what is on disk */
+    CONF_DURABILITY_RELAXED /* acknowledge what outlives any process */
+};
 
 enum conf_timestamp {
     CONF_STAMP_NONE,
@@ -53,6 +58,7 @@ struct conf_listener {
     int64_t connections_max; /* -1: no limit; over all workers */
     uint16_t port;           /* 0 with -p 0 or in tests: the kernel picks one */
     uint16_t index;          /* position, from 0 */
+    uint8_t qos_max;         /* max_qos: what its clients may publish at */
     bool local_only;         /* no listener in the file: 127.0.0.1 and ::1 only */
 };
 
@@ -84,6 +90,7 @@ struct conf_tunable {
     bool set_tcp_nodelay;
     bool connection_messages;
     bool upgrade_outgoing_qos;
+    bool allow_duplicate_messages; /* false: overlapping subscriptions give one copy */
 };
 
 struct conf {
@@ -101,6 +108,12 @@ struct conf {
     const char *live_location; /* default /dev/shm */
     uint64_t live_size_max;    /* map size of the live store, bytes */
     uint32_t ring_size;        /* bytes per ring of the mesh, a power of two */
+    bool persistence;          /* keep state on disk */
+    const char *persistence_location;
+    uint64_t persistence_size_max; /* bytes on disk */
+    enum conf_durability durability;
+    uint32_t commit_interval_s; /* relaxed: most seconds without a commit */
+    uint32_t commit_delay_ms;   /* deliveries acknowledged within are not journaled */
     unsigned log_dest;         /* of enum conf_log_dest bits */
     const char *log_file;
     const char *log_facility;
@@ -132,5 +145,7 @@ struct conf *conf_load(const struct conf_arguments *arguments, struct list_node 
 /* NULL is allowed. */
 void conf_free(struct conf *conf);
 void conf_problems_free(struct list_node *problems);
+/* The listener with this index, which must be one of the configuration's. */
+const struct conf_listener *conf_listener_at(const struct conf *conf, unsigned index);
 
 #endif

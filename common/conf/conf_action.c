@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/conf/conf.h"
 #include "common/conf/conf_lexer.h"
+#include "common/conf/conf_list.h"
 #include "common/conf/conf_parse.h"
 #include "common/conf/conf_problem.h"
 
@@ -141,4 +142,15 @@ void conf_action_log_facility(struct conf_parse *parse, const struct conf_value 
                        "log_facility: \"%s\" is not known. Write daemon, or 0 to 7 for "
                        "local0 to local7",
                        log_text(bytes_of(value->text)).text);
+}
+
+void conf_action_persistence(struct conf_parse *parse, const struct conf_value *value)
+{
+    unsigned group_bit = 1U << CONF_GROUP_VOLATILE;
+
+    parse->conf->persistence = value->number != 0;
+    if (!parse->conf->persistence || (parse->reported_groups & group_bit) != 0)
+        return;
+    parse->reported_groups |= group_bit;
+    conf_problem_warning(parse, "persistence has no effect: %s", CONF_TEXT_VOLATILE);
 }

@@ -28,6 +28,7 @@
 #define CONF_GIB (1024 * CONF_MIB)
 /* What one process can map at once. */
 #define CONF_LIVE_SIZE_MAX (sizeof(void *) > 4 ? 1024 * CONF_GIB : CONF_GIB)
+#define CONF_PERSISTENCE_SIZE_MAX (sizeof(void *) > 4 ? 1024 * CONF_GIB : CONF_GIB)
 /* Largest fixed header and largest remaining length. */
 #define CONF_PACKET_SIZE_MAX INT64_C(268435460)
 
@@ -55,6 +56,10 @@
         "ipv4, ipv6 or any") \
     VALUE("max_connections", NUMBER, LISTENER, false, connections_max, -1, INT32_MAX, "-1", \
         "clients of this listener, -1 for no limit") \
+    VALUE("max_qos", NUMBER, LISTENER, false, qos_max, 0, 2, "2", \
+        "highest QoS that this listener's clients may publish at") \
+    VALUE("maximum_qos", NUMBER, LISTENER, false, qos_max, 0, 2, NULL, \
+        "an older name of max_qos") \
     /* Clients and sessions */ \
     VALUE("allow_anonymous", BOOL, GLOBAL, true, tunable.allow_anonymous, 0, 1, NULL, \
         "true lets clients in without a user name") \
@@ -100,6 +105,8 @@
         0, INT32_MAX, "1000000", "retained messages of the whole broker") \
     VALUE("upgrade_outgoing_qos", BOOL, GLOBAL, true, tunable.upgrade_outgoing_qos, \
         0, 1, "false", "true delivers at the subscription's QoS") \
+    VALUE("allow_duplicate_messages", BOOL, GLOBAL, true, tunable.allow_duplicate_messages, \
+        0, 1, "true", "false sends one copy for all of a client's subscriptions that match") \
     VALUE("set_tcp_nodelay", BOOL, GLOBAL, true, tunable.set_tcp_nodelay, 0, 1, "true", \
         "true switches Nagle's algorithm off") \
     VALUE("sys_interval", NUMBER, GLOBAL, true, tunable.sys_interval_s, 0, 65535, "10", \
@@ -134,15 +141,25 @@
         CONF_MIB, CONF_LIVE_SIZE_MAX, "256M", "most bytes of shared topics and retained messages") \
     VALUE("ring_size", SIZE_POWER, GLOBAL, false, ring_size, \
         CONF_MIB, 64 * CONF_MIB, "1M", "bytes of each ring between two processes") \
+    /* State on disk */ \
+    ACTION("persistence", BOOL, GLOBAL, false, conf_action_persistence, 0, 1, "false", \
+        "true keeps state on disk") \
+    ACTION("retained_persistence", BOOL, GLOBAL, false, conf_action_persistence, 0, 1, NULL, \
+        "the older name of persistence") \
+    VALUE("persistence_location", TEXT, GLOBAL, false, persistence_location, 0, 0, ".", \
+        "the folder for the state on disk") \
+    VALUE("persistence_size_max", SIZE, GLOBAL, false, persistence_size_max, \
+        CONF_MIB, CONF_PERSISTENCE_SIZE_MAX, "1G", "most bytes of state on disk") \
+    VALUE("durability", DURABILITY, GLOBAL, false, durability, 0, 1, "strict", \
+        "strict or relaxed") \
+    VALUE("commit_interval", NUMBER, GLOBAL, false, commit_interval_s, 0, 3600, "1", \
+        "most seconds between two commits of \"durability relaxed\"") \
+    VALUE("commit_delay", NUMBER, GLOBAL, false, commit_delay_ms, 0, 1000, "5", \
+        "milliseconds that a delivery has to be acknowledged before it goes to the disk") \
     /* Mosquitto's, without effect here */ \
-    IGNORED("persistence", "false", VOLATILE, CONF_TEXT_VOLATILE) \
-    IGNORED("retained_persistence", "false", VOLATILE, CONF_TEXT_VOLATILE) \
     IGNORED("persistence_file", NULL, VOLATILE, CONF_TEXT_VOLATILE) \
-    IGNORED("persistence_location", NULL, VOLATILE, CONF_TEXT_VOLATILE) \
     IGNORED("autosave_interval", NULL, VOLATILE, CONF_TEXT_VOLATILE) \
     IGNORED("autosave_on_changes", NULL, VOLATILE, CONF_TEXT_VOLATILE) \
-    IGNORED("allow_duplicate_messages", "true", NONE, \
-        "overlapping subscriptions always give one copy each") \
     IGNORED("auth_plugin_deny_special_chars", "true", NONE, "no plugin checks topics here") \
     IGNORED("check_retain_source", "true", NONE, "there are no access rules to check again") \
     IGNORED("dhparamfile", NULL, NONE, "the parameters are built in") \
@@ -171,8 +188,6 @@
     MISSING("bind_interface", NULL, NONE, "Give the interface's address to the listener") \
     MISSING("protocol", "mqtt", NONE, "Only \"protocol mqtt\" is, for now; remove the listener") \
     MISSING("accept_protocol_versions", "3,4,5", NONE, CONF_TEXT_WAIT) \
-    MISSING("max_qos", "2", NONE, CONF_TEXT_WAIT) \
-    MISSING("maximum_qos", "2", NONE, CONF_TEXT_WAIT) \
     MISSING("mount_point", NULL, NONE, CONF_TEXT_WAIT) \
     MISSING("enable_proxy_protocol", NULL, NONE, CONF_TEXT_WAIT) \
     MISSING("proxy_protocol_v2_require_tls", "false", NONE, CONF_TEXT_WAIT) \

@@ -216,6 +216,7 @@ static void add_argument(struct conf_parse *parse, const char *text, bool is_loc
     if (is_local) {
         listener->domain = standard->domain;
         listener->connections_max = standard->connections_max;
+        listener->qos_max = standard->qos_max;
         listener->local_only = true;
     }
     listener->port = (uint16_t)port;

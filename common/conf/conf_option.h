@@ -25,6 +25,7 @@ enum conf_type {
     CONF_TYPE_WORKERS,    /* a number or "auto" */
     CONF_TYPE_LOOP,       /* a word of enum conf_event_loop */
     CONF_TYPE_DOMAIN,     /* a word of enum conf_socket_domain */
+    CONF_TYPE_DURABILITY, /* a word of enum conf_durability */
     CONF_TYPE_TEXT        /* the rest of the line */
 };
 

@@ -27,10 +27,10 @@ enum mqtt_reason codec_ack_decode(struct mqtt_ack *ret, enum packet_type type,
     /* In 3.1 a PUBREL has the DUP and QoS bits of a message [MQTT-3.6.1-1]. */
     bool has_any_flags = version == MQTT_V31 && type == PACKET_PUBREL;
     if (flags != flags_of(type) && !has_any_flags)
-        return REASON_MALFORMED_PACKET;
+        return WHY_PACKET_FLAGS;
     ack.packet_id = reader_u16(&r);
     if (r.bad)
-        return REASON_MALFORMED_PACKET;
+        return WHY_CUT_OFF;
     if (version == MQTT_V5) {
         struct property_set set;
         enum mqtt_reason reason = codec_tail_decode(&r, codes, PROPERTY_IN_ACK, &ack.reason, &set);
@@ -39,9 +39,9 @@ enum mqtt_reason codec_ack_decode(struct mqtt_ack *ret, enum packet_type type,
         ack.reason_string = property_text(&set, PROPERTY_REASON_STRING);
     }
     if (reader_left(&r) > 0)
-        return REASON_MALFORMED_PACKET;
+        return WHY_SURPLUS;
     if (ack.packet_id == 0)
-        return REASON_PROTOCOL_ERROR;
+        return WHY_PACKET_ID_0;
     *ret = ack;
     return REASON_SUCCESS;
 }

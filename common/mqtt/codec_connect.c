@@ -38,7 +38,7 @@ static enum mqtt_reason read_protocol(struct reader *r, struct mqtt_connect *c,
     uint8_t level = reader_u8(r);
 
     if (r->bad)
-        return REASON_MALFORMED_PACKET;
+        return WHY_CUT_OFF;
     if (!bytes_equal(name, bytes_of("MQTT")) && !bytes_equal(name, bytes_of("MQIsdp")))
         return REASON_UNSUPPORTED_PROTOCOL_VERSION; /* [MQTT-3.1.2-1] */
     *ret_version = MQTT_V311;
@@ -63,11 +63,11 @@ static enum mqtt_reason read_flags(struct mqtt_connect *c, uint8_t flags)
     c->will.qos = (enum qos)will_qos;
     c->will.retain = (flags & FLAG_WILL_RETAIN) != 0;
     if ((flags & FLAG_RESERVED) != 0)
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.1.2-3] */
+        return WHY_CONNECT_FLAGS; /* [MQTT-3.1.2-3] */
     if (will_qos > QOS_EXACTLY_ONCE)
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.1.2-12] */
+        return WHY_WILL_QOS; /* [MQTT-3.1.2-12] */
     if (!c->has_will && (will_qos != 0 || c->will.retain))
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.1.2-11] [MQTT-3.1.2-13] */
+        return WHY_WILL_FLAGS; /* [MQTT-3.1.2-11] [MQTT-3.1.2-13] */
     if (c->version != MQTT_V5 && c->has_password && !c->has_username)
         return REASON_MALFORMED_PACKET; /* 3.1.1 [MQTT-3.1.2-22] */
     return REASON_SUCCESS;
@@ -91,7 +91,7 @@ static enum mqtt_reason read_properties(struct reader *r, struct mqtt_connect *c
     c->has_auth_data = property_has(&set, PROPERTY_AUTHENTICATION_DATA);
     c->auth_data = property_text(&set, PROPERTY_AUTHENTICATION_DATA);
     if (c->has_auth_data && !c->has_auth_method)
-        return REASON_PROTOCOL_ERROR; /* section 3.1.2.11.10 */
+        return WHY_AUTH_DATA_ALONE; /* section 3.1.2.11.10 */
     return REASON_SUCCESS;
 }
 
@@ -112,11 +112,11 @@ static enum mqtt_reason read_head(struct reader *r, struct mqtt_connect *c, uint
     if (reason != REASON_SUCCESS)
         return reason;
     if (fixed_flags != 0)
-        return REASON_MALFORMED_PACKET; /* [MQTT-2.1.3-1] */
+        return WHY_PACKET_FLAGS; /* [MQTT-2.1.3-1] */
     uint8_t flags = reader_u8(r);
     c->keep_alive_s = reader_u16(r);
     if (r->bad)
-        return REASON_MALFORMED_PACKET;
+        return WHY_CUT_OFF;
     reason = read_flags(c, flags);
     if (reason != REASON_SUCCESS)
         return reason;
@@ -138,10 +138,12 @@ static enum mqtt_reason read_will(struct reader *r, struct mqtt_connect *c)
     }
     c->will.topic = reader_bytes16(r);
     c->will.payload = reader_bytes16(r);
-    if (r->bad || !utf8_is_valid(c->will.topic))
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.1.2-9] [MQTT-3.1.3-11] */
+    if (r->bad)
+        return WHY_CUT_OFF; /* [MQTT-3.1.2-9] */
+    if (!utf8_is_valid(c->will.topic))
+        return WHY_STRING; /* [MQTT-3.1.3-11] */
     if (c->will.topic.size == 0 || topic_has_wildcard(c->will.topic))
-        return REASON_TOPIC_NAME_INVALID; /* [MQTT-4.7.0-1] [MQTT-4.7.3-1] */
+        return WHY_WILL_TOPIC; /* [MQTT-4.7.0-1] [MQTT-4.7.3-1] */
     return REASON_SUCCESS;
 }
 
@@ -159,8 +161,10 @@ static enum mqtt_reason read_login(struct reader *r, struct mqtt_connect *c)
         c->has_password = false;
     if (c->has_password)
         c->password = reader_bytes16(r); /* [MQTT-3.1.2-19] */
-    if (r->bad || !utf8_is_valid(c->username))
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.1.3-12] */
+    if (r->bad)
+        return WHY_CUT_OFF;
+    if (!utf8_is_valid(c->username))
+        return WHY_STRING; /* [MQTT-3.1.3-12] */
     return REASON_SUCCESS;
 }
 
@@ -175,8 +179,10 @@ enum mqtt_reason codec_connect_decode(struct mqtt_connect *ret, uint8_t flags, s
     if (reason != REASON_SUCCESS)
         return reason;
     c.client_id = reader_bytes16(&r); /* [MQTT-3.1.3-3] */
-    if (r.bad || !utf8_is_valid(c.client_id))
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.1.3-4] */
+    if (r.bad)
+        return WHY_CUT_OFF;
+    if (!utf8_is_valid(c.client_id))
+        return WHY_STRING; /* [MQTT-3.1.3-4] */
     if (c.has_will)
         reason = read_will(&r, &c);
     if (reason == REASON_SUCCESS)
@@ -184,7 +190,7 @@ enum mqtt_reason codec_connect_decode(struct mqtt_connect *ret, uint8_t flags, s
     if (reason != REASON_SUCCESS)
         return reason;
     if (reader_left(&r) > 0)
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.1.2-16] [MQTT-3.1.2-18] */
+        return WHY_SURPLUS; /* [MQTT-3.1.2-16] [MQTT-3.1.2-18] */
     *ret = c;
     return REASON_SUCCESS;
 }

@@ -12,9 +12,9 @@ enum mqtt_reason codec_disconnect_decode(struct mqtt_disconnect *ret, enum mqtt_
     struct reader r = reader_of(body);
 
     if (flags != 0)
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.14.1-1] */
+        return WHY_PACKET_FLAGS; /* [MQTT-3.14.1-1] */
     if (version != MQTT_V5 && body.size > 0)
-        return REASON_MALFORMED_PACKET;
+        return WHY_BODY;
     enum mqtt_reason reason = codec_tail_decode(&r, REASON_IN_CLIENT_DISCONNECT,
                                                 PROPERTY_IN_CLIENT_DISCONNECT, &d.reason, &set);
     if (reason != REASON_SUCCESS)
@@ -40,7 +40,9 @@ size_t codec_disconnect_encode(const struct mqtt_disconnect *p, uint8_t *memory,
 
 enum mqtt_reason codec_pingreq_decode(uint8_t flags, struct bytes body)
 {
-    return flags == 0 && body.size == 0 ? REASON_SUCCESS : REASON_MALFORMED_PACKET;
+    if (flags != 0)
+        return WHY_PACKET_FLAGS;
+    return body.size == 0 ? REASON_SUCCESS : WHY_BODY;
 }
 
 size_t codec_pingresp_encode(uint8_t *memory, size_t size)
@@ -58,7 +60,7 @@ enum mqtt_reason codec_auth_decode(struct mqtt_auth *ret, uint8_t flags, struct 
     struct reader r = reader_of(body);
 
     if (flags != 0)
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.15.1-1] */
+        return WHY_PACKET_FLAGS; /* [MQTT-3.15.1-1] */
     enum mqtt_reason reason =
         codec_tail_decode(&r, REASON_IN_AUTH, PROPERTY_IN_AUTH, &a.reason, &set);
     if (reason != REASON_SUCCESS)
@@ -66,7 +68,7 @@ enum mqtt_reason codec_auth_decode(struct mqtt_auth *ret, uint8_t flags, struct 
     /* Success is the server's to say [MQTT-4.12.0-3]; each AUTH names the method
      * [MQTT-4.12.0-5]. */
     if (a.reason == REASON_SUCCESS || !property_has(&set, PROPERTY_AUTHENTICATION_METHOD))
-        return REASON_PROTOCOL_ERROR;
+        return WHY_AUTH_INCOMPLETE;
     a.method = property_text(&set, PROPERTY_AUTHENTICATION_METHOD);
     a.data = property_text(&set, PROPERTY_AUTHENTICATION_DATA);
     a.reason_string = property_text(&set, PROPERTY_REASON_STRING);

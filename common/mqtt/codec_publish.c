@@ -19,9 +19,9 @@ static enum mqtt_reason read_flags(struct mqtt_publish *p, uint8_t flags)
     p->message.retain = (flags & FLAG_RETAIN) != 0;
     p->message.qos = (enum qos)qos;
     if (qos > QOS_EXACTLY_ONCE)
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.3.1-4] */
+        return WHY_QOS_3; /* [MQTT-3.3.1-4] */
     if (p->dup && qos == QOS_AT_MOST_ONCE)
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.3.1-2] */
+        return WHY_DUP_AT_QOS_0; /* [MQTT-3.3.1-2] */
     return REASON_SUCCESS;
 }
 
@@ -34,22 +34,22 @@ static enum mqtt_reason read_properties(struct reader *r, struct mqtt_publish *p
     if (reason != REASON_SUCCESS)
         return reason;
     if (property_has(&set, PROPERTY_SUBSCRIPTION_IDENTIFIER))
-        return REASON_PROTOCOL_ERROR; /* [MQTT-3.3.4-6] */
+        return WHY_CLIENT_SUBSCRIPTION_ID; /* [MQTT-3.3.4-6] */
     *ret_has_alias = property_has(&set, PROPERTY_TOPIC_ALIAS);
     p->topic_alias = (uint16_t)property_number(&set, PROPERTY_TOPIC_ALIAS, 0);
     if (*ret_has_alias && p->topic_alias == 0)
-        return REASON_TOPIC_ALIAS_INVALID; /* [MQTT-3.3.2-8] */
+        return WHY_ALIAS_0; /* [MQTT-3.3.2-8] */
     return REASON_SUCCESS;
 }
 
 static enum mqtt_reason check_topic(struct bytes topic, bool has_alias)
 {
     if (topic.size == 0)
-        return has_alias ? REASON_SUCCESS : REASON_PROTOCOL_ERROR; /* [MQTT-4.7.3-1] */
+        return has_alias ? REASON_SUCCESS : WHY_NO_TOPIC; /* [MQTT-4.7.3-1] */
     if (!utf8_is_valid(topic))
-        return REASON_MALFORMED_PACKET; /* [MQTT-3.3.2-1] */
+        return WHY_STRING; /* [MQTT-3.3.2-1] */
     if (topic_has_wildcard(topic))
-        return REASON_TOPIC_NAME_INVALID; /* [MQTT-3.3.2-2] */
+        return WHY_TOPIC_WILDCARD; /* [MQTT-3.3.2-2] */
     return REASON_SUCCESS;
 }
 
@@ -67,9 +67,9 @@ enum mqtt_reason codec_publish_decode(struct mqtt_publish *ret, enum mqtt_versio
     if (p.message.qos != QOS_AT_MOST_ONCE)
         p.packet_id = reader_u16(&r);
     if (r.bad)
-        return REASON_MALFORMED_PACKET;
+        return WHY_CUT_OFF;
     if (p.message.qos != QOS_AT_MOST_ONCE && p.packet_id == 0)
-        return REASON_PROTOCOL_ERROR; /* [MQTT-2.2.1-3] */
+        return WHY_PACKET_ID_0; /* [MQTT-2.2.1-3] */
     if (version == MQTT_V5)
         reason = read_properties(&r, &p, &has_alias);
     if (reason == REASON_SUCCESS)

@@ -18,13 +18,14 @@ enum mqtt_reason codec_unsubscribe_decode(struct mqtt_subscribe *ret, enum mqtt_
 bool codec_subscribe_next(struct reader *r, enum mqtt_version version, struct mqtt_filter *ret);
 bool codec_unsubscribe_next(struct reader *r, struct bytes *ret_filter);
 
-/* `codes` holds 5.0 reason codes, one per filter in order [MQTT-3.8.4-6];
- * towards 3.1.1 an error becomes 0x80, towards 3.1, which has no failure code,
- * a grant of QoS 0. Returns the packet's size or 0. */
-size_t codec_suback_encode(uint16_t packet_id, struct bytes codes, enum mqtt_version version,
-                           uint8_t *memory, size_t size);
+/* One code per filter [MQTT-3.8.4-6]; towards 3.1.1 an error becomes 0x80, towards
+ * 3.1, which has no failure code, a grant of QoS 0. The reason string is left out
+ * when it would not fit in `size` [MQTT-3.9.2-1]. Returns the packet's size, or 0
+ * when it does not fit. */
+size_t codec_suback_encode(const struct mqtt_suback *p, enum mqtt_version version, uint8_t *memory,
+                           size_t size);
 /* Towards older clients the codes are left out. */
-size_t codec_unsuback_encode(uint16_t packet_id, struct bytes codes, enum mqtt_version version,
+size_t codec_unsuback_encode(const struct mqtt_suback *p, enum mqtt_version version,
                              uint8_t *memory, size_t size);
 
 #endif

@@ -13,14 +13,14 @@ enum mqtt_reason codec_tail_decode(struct reader *r, enum reason_packet reason_p
     if (reader_left(r) > 0)
         value = reader_u8(r);
     if (!reason_fits(value, reason_packet))
-        return REASON_PROTOCOL_ERROR;
+        return WHY_REASON_CODE;
     if (reader_left(r) > 0) {
         enum mqtt_reason reason = property_decode(r, property_packet, ret_set);
         if (reason != REASON_SUCCESS)
             return reason;
     }
     if (reader_left(r) > 0)
-        return REASON_MALFORMED_PACKET;
+        return WHY_SURPLUS;
     *ret_reason = (enum mqtt_reason)value;
     return REASON_SUCCESS;
 }

@@ -124,6 +124,13 @@ struct mqtt_subscribe {
     struct bytes filters;
 };
 
+/* SUBACK and UNSUBACK. */
+struct mqtt_suback {
+    uint16_t packet_id;
+    struct bytes codes;         /* 5.0 reason codes, one per filter in order */
+    struct bytes reason_string; /* empty: absent */
+};
+
 enum retain_handling { RETAIN_SEND_ALWAYS = 0, RETAIN_SEND_IF_NEW = 1, RETAIN_SEND_NEVER = 2 };
 
 struct mqtt_filter {

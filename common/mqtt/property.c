@@ -94,11 +94,11 @@ enum mqtt_reason property_next(struct reader *r, struct property *ret)
 {
     uint8_t id = reader_u8(r); /* all ids are one byte of a variable byte integer */
 
-    if (id >= PROPERTY_ID_END)
-        return REASON_MALFORMED_PACKET;
+    if (id >= PROPERTY_ID_END || rows[id].type == PROPERTY_UNKNOWN)
+        return r->bad ? WHY_PROPERTIES : WHY_PROPERTY_UNKNOWN;
     struct property p = {.id = (enum property_id)id};
     if (!read_value(r, (enum property_type)rows[id].type, &p) || r->bad)
-        return REASON_MALFORMED_PACKET;
+        return WHY_PROPERTIES;
     *ret = p;
     return REASON_SUCCESS;
 }
@@ -107,12 +107,13 @@ static enum mqtt_reason add_to_set(struct property_set *set, const struct proper
                                    enum property_packet packet)
 {
     const struct row *row = &rows[p->id];
-    bool is_seen = property_has(set, p->id);
 
     if ((row->packets & packet) == 0)
-        return REASON_MALFORMED_PACKET;
-    if ((is_seen && !row->repeats) || p->number < row->min || p->number > row->max)
-        return REASON_PROTOCOL_ERROR;
+        return WHY_PROPERTY_PLACE;
+    if (property_has(set, p->id) && !row->repeats)
+        return WHY_PROPERTY_TWICE;
+    if (p->number < row->min || p->number > row->max)
+        return WHY_PROPERTY_RANGE;
     set->seen |= bit_of(p->id);
     set->numbers[p->id] = p->number;
     set->texts[p->id] = p->text;
@@ -132,10 +133,10 @@ enum mqtt_reason property_decode(struct reader *r, enum property_packet packet,
 
     property_set_clear(ret_set);
     if (!read_varint(r, &size))
-        return REASON_MALFORMED_PACKET;
+        return WHY_PROPERTIES;
     ret_set->block = reader_bytes(r, size);
     if (r->bad)
-        return REASON_MALFORMED_PACKET;
+        return WHY_PROPERTIES;
     struct reader inner = reader_of(ret_set->block);
     while (reader_left(&inner) > 0) {
         struct property p;
@@ -163,7 +164,7 @@ enum mqtt_reason property_decode_message(struct reader *r, enum property_packet 
     if (reason != REASON_SUCCESS)
         return reason;
     if (topic_has_wildcard(property_text(ret_set, PROPERTY_RESPONSE_TOPIC)))
-        return REASON_PROTOCOL_ERROR; /* [MQTT-3.3.2-14] */
+        return WHY_RESPONSE_TOPIC; /* [MQTT-3.3.2-14] */
     message->properties = ret_set->block;
     message->properties_pass = (ret_set->seen & ~pass_mask()) == 0;
     message->has_expiry = property_has(ret_set, PROPERTY_MESSAGE_EXPIRY_INTERVAL);

@@ -1,5 +1,7 @@
 #include "common/mqtt/reason.h"
 
+#include "common/base/check.h"
+
 #include <stddef.h>
 
 struct row {
@@ -16,9 +18,20 @@ static const struct row rows[UINT8_MAX + 1] = {
 #undef REASON
 };
 
+static const char *const whys[] = {
+#define WHY(name, reason, text) [WHY_NUMBER_##name] = text,
+#include "common/mqtt/why_list.h"
+#undef WHY
+};
+
 static const struct row *row_of(enum mqtt_reason reason)
 {
     return &rows[(uint8_t)reason];
+}
+
+enum mqtt_reason reason_code(enum mqtt_reason reason)
+{
+    return (enum mqtt_reason)(uint8_t)reason;
 }
 
 const char *reason_text(enum mqtt_reason reason)
@@ -28,9 +41,17 @@ const char *reason_text(enum mqtt_reason reason)
     return text != NULL ? text : "unknown";
 }
 
+const char *reason_why(enum mqtt_reason reason)
+{
+    unsigned number = (unsigned)reason >> REASON_CODE_BITS;
+
+    check(number < WHY_NUMBER_END);
+    return number != WHY_NUMBER_NONE ? whys[number] : reason_text(reason);
+}
+
 bool reason_is_error(enum mqtt_reason reason)
 {
-    return (unsigned)reason >= REASON_ERROR_MIN;
+    return (uint8_t)reason >= REASON_ERROR_MIN;
 }
 
 bool reason_fits(uint8_t value, enum reason_packet packet)

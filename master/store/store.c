@@ -4,6 +4,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/ipc/control.h"
+#include "master/store/committer.h"
+#include "master/store/store_fill.h"
 #include "master/store/store_live.h"
 #include "master/store/store_op.h"
 #include "master/store/store_peer.h"
@@ -42,6 +44,7 @@ struct store {
     const struct inherit *inherit;
     struct mesh mesh;
     struct store_live live;
+    struct committer *committer; /* NULL: nothing is kept on disk */
     struct stats stats;
     uint64_t reap_at_ms;
     bool stopping;
@@ -337,6 +340,10 @@ static void store_handle_master(struct store *store)
         case CONTROL_DUMP:
             dump(store);
             break;
+        case CONTROL_SAVE:
+            if (store->committer != NULL)
+                committer_save(store->committer);
+            break;
         }
     }
     check(r != -EPROTO);
@@ -362,6 +369,27 @@ static int open_live(struct store *store)
     return r;
 }
 
+/* All that there is on disk must be live before the first worker starts. */
+static int open_committer(struct store *store)
+{
+    const struct inherit *inherit = store->inherit;
+    int r;
+    if (inherit->durable_path == NULL)
+        return 0;
+    store->committer = committer_open(inherit, &r);
+    if (store->committer != NULL)
+        r = store_fill(&store->live, committer_durable(store->committer));
+    if (r == 0)
+        r = committer_start(store->committer);
+    const char *cause = r == -EBUSY     ? "another broker uses it"
+                        : r == -EPROTO  ? "a newer version of courtier made it"
+                        : r == -EBADMSG ? "it is damaged; move the folder away to start without it"
+                                        : strerror(-r);
+    if (r < 0)
+        log_error("The state on disk in %s can't be opened: %s.", inherit->durable_path, cause);
+    return r;
+}
+
 struct store *store_open(const struct inherit *inherit, int *ret_error)
 {
     struct store *store = calloc(1, sizeof *store);
@@ -374,9 +402,13 @@ struct store *store_open(const struct inherit *inherit, int *ret_error)
      * deadly, the ring then knows which. */
     store->batch_max = inherit->is_successor ? 1 : STORE_BATCH_MAX;
     *ret_error = open_live(store);
+    if (*ret_error < 0)
+        log_error("The live store under %s can't be opened: %s.", inherit->live_path,
+                  strerror(-*ret_error));
+    else
+        *ret_error = open_committer(store);
     if (*ret_error < 0) {
-        store_live_close(&store->live);
-        free(store);
+        store_close(store);
         return NULL;
     }
     mesh_open(&store->mesh, inherit->region, inherit->slot, inherit->bell_fds);
@@ -390,6 +422,9 @@ void store_close(struct store *store)
         return;
     for (unsigned i = 0; i < store->peer_count; i++)
         store_peer_done(&store->peers[i]);
+    if (store->committer != NULL)
+        committer_stop(store->committer);
+    committer_close(store->committer);
     store_live_close(&store->live);
     free(store);
 }
@@ -398,11 +433,8 @@ int store_run(const struct inherit *inherit)
 {
     int error;
     struct store *store = store_open(inherit, &error);
-    if (store == NULL) {
-        log_error("The live store under %s can't be opened: %s.", inherit->live_path,
-                  strerror(-error));
+    if (store == NULL)
         return inherit->is_successor ? EXIT_FAILURE : INHERIT_EXIT_IMPOSSIBLE;
-    }
     heartbeat_answer(inherit->region, inherit->slot, HEARTBEAT_READY);
     while (!store->stopping) {
         store_turn(store);

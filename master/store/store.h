@@ -16,7 +16,7 @@ int store_run(const struct inherit *inherit);
 
 /* The parts of store_run(), for tests that have no process to spare. */
 struct store;
-/* NULL with *ret_error = -errno when the environment can't be opened. */
+/* NULL with *ret_error = -errno when an environment can't be opened (logged). */
 struct store *store_open(const struct inherit *inherit, int *ret_error);
 void store_close(struct store *store);
 /* One pass over all rings, and the answers. */

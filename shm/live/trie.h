@@ -29,6 +29,8 @@ enum {
 /* One shared group that matches, and the worker picked for it. */
 struct trie_group {
     struct hash128 id;
+    uint64_t online; /* bit per worker with a member that is online */
+    uint64_t any;    /* bit per worker with a member */
     uint16_t worker;
 };
 

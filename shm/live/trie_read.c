@@ -77,6 +77,19 @@ static unsigned pick(const struct trie_members *members, uint32_t turn)
     return members->each[members->count - 1].worker;
 }
 
+static struct trie_group describe(const struct hash128 *id, const struct trie_members *members,
+                                  uint32_t turn)
+{
+    struct trie_group group = {.id = *id, .worker = (uint16_t)pick(members, turn)};
+    for (unsigned i = 0; i < members->count; i++) {
+        uint64_t bit = UINT64_C(1) << members->each[i].worker;
+        group.any |= bit;
+        if (members->each[i].online > 0)
+            group.online |= bit;
+    }
+    return group;
+}
+
 static int collect_groups(struct walk *walk, uint64_t node)
 {
     struct trie_match *match = walk->match;
@@ -92,8 +105,7 @@ static int collect_groups(struct walk *walk, uint64_t node)
             match->cut = true;
             return 0;
         }
-        uint16_t worker = (uint16_t)pick(&members, walk->turn);
-        match->groups[match->group_count++] = (struct trie_group){.id = id, .worker = worker};
+        match->groups[match->group_count++] = describe(&id, &members, walk->turn);
     }
     return 0;
 }

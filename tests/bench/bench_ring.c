@@ -165,7 +165,7 @@ int main(int argc, char **argv)
 
     check(payload_size <= PAYLOAD_SIZE_MAX);
     hash_start();
-    check(region_open(&region, WORKER_COUNT, RING_SIZE) == 0);
+    check(region_open(&region, WORKER_COUNT, RING_SIZE, false) == 0);
     for (unsigned i = 0; i < SLOT_COUNT; i++) {
         bell_fds[i] = eventfd(0, EFD_NONBLOCK);
         check(bell_fds[i] >= 0);

@@ -187,9 +187,9 @@ static bool on_subscribe(struct client *c, const struct frame_header *header, st
         codec_subscribe_decode(&subscribe, c->version, header->flags, body) != REASON_SUCCESS ||
         subscribe.filter_count > sizeof(codes))
         return false;
-    struct bytes granted = {codes, subscribe.filter_count};
-    size_t size =
-        codec_suback_encode(subscribe.packet_id, granted, c->version, memory, sizeof(memory));
+    struct mqtt_suback suback = {.packet_id = subscribe.packet_id,
+                                 .codes = {codes, subscribe.filter_count}};
+    size_t size = codec_suback_encode(&suback, c->version, memory, sizeof(memory));
     put(c, (struct bytes){memory, size});
     c->is_relaying = true;
     return true;

@@ -141,5 +141,5 @@ void conn_close(struct conn *conn, enum mqtt_reason reason)
     if (conn->state >= CONN_CLOSING)
         return;
     conn->state = CONN_CLOSING;
-    conn->end_reason = (uint8_t)reason;
+    conn->end_reason = (uint16_t)reason;
 }

@@ -36,6 +36,7 @@ static void check_promises(const struct conf *conf)
 
         check(listener->index == count);
         check(listener->connections_max >= -1);
+        check(listener->qos_max <= 2);
         count++;
     }
     check(count > 0);

@@ -7,6 +7,7 @@
 
 #include "common/base/check.h"
 #include "shm/record.h"
+#include "shm/record_journal.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -34,8 +35,9 @@ static void touch_name(struct bytes name)
 
 static void check_message(const struct record_message *message)
 {
-    check(message->purpose >= RECORD_FOR_DELIVERY && message->purpose <= RECORD_FOR_WILL);
+    check(message->purpose >= RECORD_FOR_DELIVERY && message->purpose <= RECORD_FOR_JOURNAL);
     check(message->qos <= 2);
+    check(message->origin < MESH_PEERS_MAX);
     check(message->groups.size % sizeof(struct hash128) == 0);
     check(message->groups.size / sizeof(struct hash128) <= RECORD_GROUPS_MAX);
     check(message->purpose != RECORD_FOR_WILL || message->client_id.size > 0);
@@ -56,11 +58,22 @@ static void get_message(struct record_assembly *assembly, const struct ring_reco
     check((assembly->memory == NULL) == (assembly->size == 0));
 }
 
+static void check_journal(const struct record_journal *journal)
+{
+    check(record_is_journal((uint16_t)journal->kind));
+    check(journal->qos <= 2 && journal->name.size <= UINT16_MAX);
+    check(journal->state <= RECORD_JOURNAL_FAILING);
+    check(journal->ids.size % sizeof(uint32_t) == 0);
+    touch(journal->name);
+    touch(journal->ids);
+}
+
 /* The getters must not take records of other kinds, so each gets all. */
 static void get_small(const struct ring_record *record)
 {
     struct record_filter filter;
     struct record_group group;
+    struct record_journal journal;
     enum mqtt_reason reason;
     struct bytes name;
     uint64_t serial;
@@ -84,6 +97,10 @@ static void get_small(const struct ring_record *record)
     }
     if (record_get_refuse(record, &serial, &reason)) {
         check(reason >= 0x80);
+        taken++;
+    }
+    if (record_get_journal(record, &journal)) {
+        check_journal(&journal);
         taken++;
     }
     check(taken <= 1);

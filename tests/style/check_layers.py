@@ -68,7 +68,9 @@ LADDER = {
         "worker/route",
         "worker/session",
     ),
+    "master/store/durable": ("common/base", "shm", "shm/live/live_room.h"),
     "master/store": (
+        "master/store/durable",
         "common/base",
         "common/conf/conf.h",
         "common/ipc",
@@ -87,7 +89,7 @@ COMPOSERS = {
 # Pattern in code, and the files that it may stand in.
 DOORS = (
     (r"<liburing\.h>", ("worker/net/loop_uring*", "worker/net/uring_*", "worker/net/buffers.*")),
-    (r"<lmdb\.h>", ("shm/live/*",)),
+    (r"<lmdb\.h>", ("shm/live/*", "master/store/durable/*")),
     (r"<sodium\.h>", ("common/base/hash.c",)),
     (
         r"\b_?_?atomic_\w|\b_Atomic\b|\b__sync_\w|<stdatomic\.h>",

@@ -181,16 +181,6 @@ static void on_accept(struct loop_acceptor *acceptor, int fd_or_error)
         rest(l);
 }
 
-static const struct conf_listener *conf_of(const struct conf *conf, unsigned index)
-{
-    list_for_each(node, &conf->listeners) {
-        const struct conf_listener *listener = list_owner(node, struct conf_listener, node);
-        if (listener->index == index)
-            return listener;
-    }
-    fatal("no listener has number %u", index);
-}
-
 struct accept_group *accept_start(struct loop *loop, const struct inherit *inherit,
                                   const struct conf_tunable *tunable, accept_fn on_socket,
                                   void *owner)
@@ -215,7 +205,7 @@ struct accept_group *accept_start(struct loop *loop, const struct inherit *inher
         l->acceptor.on_accept = on_accept;
         l->group = group;
         l->rest_ms = REST_MIN_MS;
-        l->conf = conf_of(inherit->conf, inherit->listeners[i].listener_index);
+        l->conf = conf_listener_at(inherit->conf, inherit->listeners[i].listener_index);
         wheel_timer_init(&l->timer, on_rest_over);
     }
     open_spare(group);

@@ -14,7 +14,7 @@ enum {
     LAST_BYTES_MS = 1000,
     LOW_WATER_SHARE = 8, /* of output_buffer_max */
     RESUMED_PER_TURN = 256,
-    DISCONNECT_SIZE_MAX = 16
+    DISCONNECT_SIZE_MAX = 16 + REASON_WHY_SIZE_MAX
 };
 
 static struct conn *conn_of(struct stream *stream)
@@ -95,19 +95,20 @@ static void close_stream(struct conn *conn)
 }
 
 /* A DISCONNECT that says why, for those who understand it [MQTT-3.14.0-1]. */
-static void append_disconnect(struct conn *conn, enum mqtt_reason reason)
+static void append_disconnect(struct conn *conn, enum mqtt_reason reason, const char *words)
 {
-    const struct mqtt_disconnect packet = {.reason = reason};
+    const struct mqtt_disconnect packet = {.reason = reason, .reason_string = bytes_of(words)};
     uint8_t memory[DISCONNECT_SIZE_MAX];
+    size_t size_max = sizeof(memory);
 
     if (conn->state != CONN_OPEN || conn->version != MQTT_V5 || reason == REASON_SUCCESS ||
         !reason_fits((uint8_t)reason, REASON_IN_DISCONNECT))
         return;
-    size_t size = codec_disconnect_encode(&packet, memory, sizeof(memory));
-    check(size > 0);
-    if (conn->packet_size_max != 0 && size > conn->packet_size_max)
-        return;
-    uint8_t *room = conn_reserve(conn, size);
+    check(packet.reason_string.size <= REASON_WHY_SIZE_MAX);
+    if (conn->packet_size_max != 0 && conn->packet_size_max < size_max)
+        size_max = conn->packet_size_max; /* [MQTT-3.14.2-3] */
+    size_t size = codec_disconnect_encode(&packet, memory, size_max);
+    uint8_t *room = size > 0 ? conn_reserve(conn, size) : NULL;
     if (room == NULL)
         return;
     memcpy(room, memory, size);
@@ -116,9 +117,14 @@ static void append_disconnect(struct conn *conn, enum mqtt_reason reason)
 
 void conn_close(struct conn *conn, enum mqtt_reason reason)
 {
+    conn_close_saying(conn, reason, reason_why(reason));
+}
+
+void conn_close_saying(struct conn *conn, enum mqtt_reason reason, const char *words)
+{
     if (conn->state >= CONN_CLOSING)
         return;
-    append_disconnect(conn, reason);
+    append_disconnect(conn, reason, words);
     conn_close_quiet(conn, reason);
 }
 
@@ -131,7 +137,7 @@ void conn_close_quiet(struct conn *conn, enum mqtt_reason reason)
     if (conn->state >= CONN_CLOSING)
         return;
     conn->state = CONN_CLOSING;
-    conn->end_reason = (uint8_t)reason;
+    conn->end_reason = (uint16_t)reason;
     schedule(conn);
     if (conn->has_ended || conn->stream.output.size == 0) {
         close_stream(conn);

@@ -77,18 +77,20 @@ struct conn {
     uint32_t sent_total;      /* bytes that the kernel took, low bits */
     uint16_t keep_alive_s;    /* in force; 0: off */
     uint16_t listener_index;
-    uint16_t holds;     /* reasons to pause reading, counted */
-    uint8_t state;      /* enum conn_state */
-    uint8_t version;    /* enum mqtt_version; 0 before CONNECT */
-    uint8_t end_reason; /* enum mqtt_reason */
-    bool is_busy : 1;   /* its packets are being taken apart */
+    uint16_t holds;      /* reasons to pause reading, counted */
+    uint16_t end_reason; /* enum mqtt_reason */
+    uint8_t state;       /* enum conn_state */
+    uint8_t version;     /* enum mqtt_version; 0 before CONNECT */
+    uint8_t qos_max;     /* the listener's max_qos; set by CONNECT */
+    bool is_busy : 1;    /* its packets are being taken apart */
     bool is_receiving : 1;
     bool has_ended : 1; /* the peer sends no more */
     bool end_told : 1;
     bool is_detached : 1; /* handed off: only memory is left */
     bool over_low_water : 1;
     bool wants_problem_info : 1;
-    struct peer peer; /* for logs: peer_text() */
+    bool is_leaving : 1; /* sent DISCONNECT; some of its messages are not acknowledged yet */
+    struct peer peer;    /* for logs: peer_text() */
 };
 
 /* `tunable` is borrowed and may change between turns (a reload). `owner` is left
@@ -138,12 +140,14 @@ size_t conn_backlog(const struct conn *conn);
 void conn_flush_all(struct conn_context *context);
 
 /* Ends the connection: on a 5.0 connection after CONNACK a DISCONNECT with the
- * reason goes first, when it is one that a server may send; then the output is
- * sent for at most a second, and the stream closed. The reason is what on_end()
- * gets. Further calls are ignored. */
+ * reason in code and words goes first, when it is one that a server may send; then
+ * the output is sent for at most a second, and the stream closed. The reason is
+ * what on_end() gets. Further calls are ignored. */
 void conn_close(struct conn *conn, enum mqtt_reason reason);
-/* The same after the caller has put its own last packet (CONNACK with an error,
- * DISCONNECT with a reason string) into the output. */
+/* The same with words (at most REASON_WHY_SIZE_MAX bytes) that say more. */
+void conn_close_saying(struct conn *conn, enum mqtt_reason reason, const char *words);
+/* The same after the caller has put its own last packet (CONNACK with an error)
+ * into the output. */
 void conn_close_quiet(struct conn *conn, enum mqtt_reason reason);
 
 /* Takes the descriptor and the unread bytes away (hand-off); the conn is freed in

@@ -3,11 +3,11 @@
 #include "common/base/check.h"
 #include "worker/net/handoff.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    CONNECT_FIRST_BYTE = PACKET_CONNECT << 4,
     /* With what came behind it in one piece it has to fit into a hand-off. */
     CONNECT_SIZE_MAX = HANDOFF_BYTES_MAX - LOOP_ONCE_MAX,
     PARTIAL_SIZE_MIN = 256
@@ -87,12 +87,21 @@ static size_t packet_size_max(const struct conn *conn)
     return conn->state == CONN_FRESH && max > CONNECT_SIZE_MAX ? CONNECT_SIZE_MAX : max;
 }
 
+static void close_too_large(struct conn *conn, size_t size, size_t size_max)
+{
+    char words[REASON_WHY_SIZE_MAX];
+
+    (void)snprintf(words, sizeof(words), "a packet of %zu bytes is above the limit of %zu", size,
+                   size_max);
+    conn_close_saying(conn, REASON_PACKET_TOO_LARGE, words);
+}
+
 /* Size of the packet at the front, or 0 when that is not known yet or the conn was
  * closed for it. `input` is not empty. */
 static size_t packet_size(struct conn *conn, struct bytes input, struct frame_header *ret_header)
 {
-    /* Other protocols are not worth an answer. */
-    if (conn->state == CONN_FRESH && input.data[0] != CONNECT_FIRST_BYTE) {
+    /* Other protocols are not worth an answer; a CONNECT with wrong flags is. */
+    if (conn->state == CONN_FRESH && input.data[0] >> 4 != PACKET_CONNECT) {
         conn_close(conn, REASON_PROTOCOL_ERROR);
         return 0;
     }
@@ -100,14 +109,14 @@ static size_t packet_size(struct conn *conn, struct bytes input, struct frame_he
     case FRAME_PARTIAL:
         return 0;
     case FRAME_MALFORMED:
-        conn_close(conn, REASON_MALFORMED_PACKET); /* [MQTT-1.5.5-1] */
+        conn_close(conn, WHY_PACKET_LENGTH); /* [MQTT-1.5.5-1] */
         return 0;
     case FRAME_HEADER:
         break;
     }
     size_t size = (size_t)ret_header->header_size + ret_header->remaining_size;
     if (size > packet_size_max(conn)) {
-        conn_close(conn, REASON_PACKET_TOO_LARGE);
+        close_too_large(conn, size, packet_size_max(conn));
         return 0;
     }
     return size;

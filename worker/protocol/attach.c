@@ -77,7 +77,6 @@ static void set_up_conn(struct conn *conn, struct session *s, const struct mqtt_
 {
     conn->session = s;
     conn->version = (uint8_t)c->version;
-    conn->packet_size_max = c->packet_size_max;
     conn->wants_problem_info = c->wants_problem_info;
     s->conn = conn;
 }
@@ -94,6 +93,8 @@ static void send_connack(const struct protocol *protocol, struct conn *conn,
         .has_session_expiry = conn->session->expiry_s != c->session_expiry_s,
         .session_expiry_s = conn->session->expiry_s,
         .receive_max = receive_max == UINT16_MAX ? 0 : receive_max,
+        .has_qos_max = conn->qos_max < QOS_EXACTLY_ONCE, /* [MQTT-3.2.2-9] */
+        .qos_max = conn->qos_max,
         .retain_unavailable = !t->retain_available,
         .packet_size_max = t->packet_size_max < (uint32_t)PACKET_REMAINING_MAX + FRAME_HEADER_MAX
                                ? t->packet_size_max

@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "worker/protocol/lifecycle.h"
 #include "worker/protocol/on_ack.h"
+#include "worker/protocol/on_auth.h"
 #include "worker/protocol/on_connect.h"
 #include "worker/protocol/on_disconnect.h"
 #include "worker/protocol/on_publish.h"
@@ -37,9 +38,11 @@ void dispatch_packet(struct conn *conn, const struct frame_header *header, struc
     }
     packet_fn handler = HANDLERS[header->type];
     if (conn->version == MQTT_V5 && !frame_is_shortest(header))
-        conn_close(conn, REASON_MALFORMED_PACKET); /* [MQTT-1.5.5-1] */
+        conn_close(conn, WHY_PACKET_LENGTH); /* [MQTT-1.5.5-1] */
+    else if (header->type == PACKET_CONNECT)
+        conn_close(conn, WHY_SECOND_CONNECT); /* [MQTT-3.1.0-2] */
     else if (handler == NULL)
-        conn_close(conn, REASON_PROTOCOL_ERROR); /* [MQTT-3.1.0-2] */
+        conn_close(conn, WHY_PACKET_TYPE);
     else
         handler(conn, header, body);
 }
@@ -59,8 +62,11 @@ static void log_end(const struct conn *conn, enum mqtt_reason reason)
         log_info("Client %s disconnected.", id.text);
     else if (reason == REASON_KEEP_ALIVE_TIMEOUT)
         log_info("Client %s has exceeded timeout, disconnecting.", id.text);
-    else
+    else if (reason == reason_code(reason))
         log_info("Client %s disconnected: %s.", id.text, reason_text(reason));
+    else
+        log_info("Client %s disconnected: %s (%s).", id.text, reason_text(reason),
+                 reason_why(reason));
 }
 
 void dispatch_end(struct conn *conn, enum mqtt_reason reason)

@@ -5,6 +5,7 @@
 #include "worker/protocol/on_subscribe.h"
 #include "worker/protocol/will.h"
 #include "worker/route/hold.h"
+#include "worker/route/redistribute.h"
 #include "worker/route/replay.h"
 
 #include <stdlib.h>
@@ -31,8 +32,9 @@ static struct wheel *wheel_of(const struct protocol *protocol)
 void lifecycle_end_session(struct protocol *protocol, struct session *session)
 {
     wheel_stop(wheel_of(protocol), &session->timer);
-    /* First, so that a shared group does not pick it for its own will. */
+    /* First, so that a shared group does not pick it, be it for its own will. */
     filters_remove_all(&protocol->router->filters, session);
+    redistribute_session(protocol->router, session);
     will_publish(protocol, session);
     session_free(session);
 }

@@ -22,7 +22,7 @@ static void on_puback(struct conn *conn, const struct mqtt_ack *ack)
     if (d == NULL)
         return;
     if (d->state != DELIVERY_WAITS_PUBACK)
-        conn_close(conn, REASON_PROTOCOL_ERROR);
+        conn_close(conn, WHY_ACK_KIND);
     else
         finish(conn, d);
 }
@@ -39,7 +39,7 @@ static void on_pubrec(struct conn *conn, const struct mqtt_ack *ack)
         return;
     }
     if (d->state == DELIVERY_WAITS_PUBACK) {
-        conn_close(conn, REASON_PROTOCOL_ERROR);
+        conn_close(conn, WHY_ACK_KIND);
         return;
     }
     if (reason_is_error(ack->reason)) { /* [MQTT-4.3.3-4] */
@@ -68,7 +68,7 @@ static void on_pubcomp(struct conn *conn, const struct mqtt_ack *ack)
     if (d == NULL)
         return;
     if (d->state != DELIVERY_WAITS_PUBCOMP)
-        conn_close(conn, REASON_PROTOCOL_ERROR);
+        conn_close(conn, WHY_ACK_KIND);
     else
         finish(conn, d);
 }

@@ -6,6 +6,7 @@
 #include "common/mqtt/topic.h"
 #include "shm/home.h"
 #include "worker/protocol/attach.h"
+#include "worker/protocol/on_auth.h"
 #include "worker/protocol/reply.h"
 
 #include <stdio.h>
@@ -18,22 +19,23 @@ struct refusal {
 
 static const struct refusal ACCEPTED = {REASON_SUCCESS, ""};
 
-static struct refusal check_client_id(const struct protocol *protocol, const struct mqtt_connect *c)
+static struct refusal check_client_id(const struct conn *conn, const struct mqtt_connect *c)
 {
     if (c->client_id.size > 0)
         return ACCEPTED;
     /* [MQTT-3.1.3-8] of 3.1.1; 3.1 knows no empty client id at all. */
     bool may_be_empty = c->version == MQTT_V5 || (c->version == MQTT_V311 && c->clean_start);
-    if (!may_be_empty || !protocol->tunable->allow_zero_length_clientid)
+    if (!may_be_empty || !conn->context->tunable->allow_zero_length_clientid)
         return (struct refusal){REASON_CLIENT_IDENTIFIER_NOT_VALID, "a client id is needed"};
     return ACCEPTED;
 }
 
-static struct refusal check_login(const struct protocol *protocol, const struct mqtt_connect *c)
+static struct refusal check_login(const struct conn *conn, const struct mqtt_connect *c)
 {
-    if (c->has_auth_method)
-        return (struct refusal){REASON_BAD_AUTHENTICATION_METHOD, "no such method here"};
-    if (!protocol->tunable->allow_anonymous)
+    enum mqtt_reason reason = on_auth_check_method(c);
+    if (reason != REASON_SUCCESS)
+        return (struct refusal){reason, reason_why(reason)};
+    if (!conn->context->tunable->allow_anonymous)
         return (struct refusal){REASON_NOT_AUTHORIZED, "anonymous clients are not allowed"};
     return ACCEPTED;
 }
@@ -44,9 +46,9 @@ static bool is_reserved_topic(struct bytes topic)
     return bytes_equal(first, bytes_of("$SYS")) || bytes_equal(first, bytes_of("$share"));
 }
 
-static struct refusal check_will(const struct protocol *protocol, const struct mqtt_connect *c)
+static struct refusal check_will(const struct conn *conn, const struct mqtt_connect *c)
 {
-    const struct conf_tunable *t = protocol->tunable;
+    const struct conf_tunable *t = conn->context->tunable;
     struct topic_limits limits = {(uint16_t)t->topic_size_max, (uint16_t)t->topic_levels_max};
     if (!c->has_will)
         return ACCEPTED;
@@ -54,27 +56,28 @@ static struct refusal check_will(const struct protocol *protocol, const struct m
         return (struct refusal){REASON_TOPIC_NAME_INVALID, "the will's topic is over a limit"};
     if (is_reserved_topic(c->will.topic))
         return (struct refusal){REASON_NOT_AUTHORIZED, "the will's topic is the broker's own"};
-    if (c->will.retain && !t->retain_available)
+    if (c->will.qos > conn->qos_max) /* [MQTT-3.2.2-12] */
+        return (struct refusal){REASON_QOS_NOT_SUPPORTED, "the will's QoS is over the limit"};
+    if (c->will.retain && !t->retain_available) /* [MQTT-3.2.2-13] */
         return (struct refusal){REASON_RETAIN_NOT_SUPPORTED, "retained messages are off"};
     return ACCEPTED;
 }
 
 /* A 5.0 client is told the keep-alive to use; older ones can only be refused. */
-static struct refusal check_keep_alive(const struct protocol *protocol,
-                                       const struct mqtt_connect *c)
+static struct refusal check_keep_alive(const struct conn *conn, const struct mqtt_connect *c)
 {
-    uint16_t max = protocol->tunable->keepalive_max_s;
+    uint16_t max = conn->context->tunable->keepalive_max_s;
     if (max == 0 || c->version == MQTT_V5 || (c->keep_alive_s != 0 && c->keep_alive_s <= max))
         return ACCEPTED;
     return (struct refusal){REASON_CLIENT_IDENTIFIER_NOT_VALID, "keep-alive too long"};
 }
 
-static struct refusal check_connect(const struct protocol *protocol, const struct mqtt_connect *c)
+static struct refusal check_connect(const struct conn *conn, const struct mqtt_connect *c)
 {
-    typedef struct refusal (*check_fn)(const struct protocol *, const struct mqtt_connect *);
+    typedef struct refusal (*check_fn)(const struct conn *, const struct mqtt_connect *);
     static const check_fn CHECKS[] = {check_client_id, check_login, check_will, check_keep_alive};
     for (size_t i = 0; i < sizeof(CHECKS) / sizeof(CHECKS[0]); i++) {
-        struct refusal refusal = CHECKS[i](protocol, c);
+        struct refusal refusal = CHECKS[i](conn, c);
         if (refusal.reason != REASON_SUCCESS)
             return refusal;
     }
@@ -132,12 +135,14 @@ void on_connect(struct conn *conn, const struct frame_header *header, struct byt
     enum mqtt_version version = 0;
     enum mqtt_reason reason = codec_connect_decode(&c, header->flags, body, &version);
     if (version == MQTT_V5 && !frame_is_shortest(header))
-        reason = REASON_MALFORMED_PACKET; /* [MQTT-1.5.5-1] */
+        reason = WHY_PACKET_LENGTH; /* [MQTT-1.5.5-1] */
     if (reason != REASON_SUCCESS) {
-        reply_refuse(conn, version, reason, "");
+        reply_refuse(conn, version, reason, reason_why(reason));
         return;
     }
-    struct refusal refusal = check_connect(protocol, &c);
+    conn->packet_size_max = c.packet_size_max; /* of a refusal too [MQTT-3.2.2-19] */
+    conn->qos_max = conf_listener_at(protocol->conf, conn->listener_index)->qos_max;
+    struct refusal refusal = check_connect(conn, &c);
     if (refusal.reason != REASON_SUCCESS) {
         refuse(conn, &c, refusal);
         return;

@@ -11,9 +11,33 @@ static enum mqtt_reason change_expiry(struct conn *conn, uint32_t expiry_s)
     struct session *s = conn->session;
     uint32_t max = conn->context->tunable->session_expiry_max_s;
     if (s->expiry_s == 0 && expiry_s != 0)
-        return REASON_PROTOCOL_ERROR;
+        return WHY_EXPIRY_RAISED;
     s->expiry_s = expiry_s < max ? expiry_s : max;
     return REASON_SUCCESS;
+}
+
+static bool owes_acknowledgements(const struct conn *conn)
+{
+    const struct publisher *p = conn->session->publisher;
+    return p != NULL && !settle_queue_is_empty(&p->unsettled);
+}
+
+/* What the client published before is acknowledged before the end [MQTT-4.3.2-4];
+ * nothing more of it is read. */
+static void leave(struct conn *conn)
+{
+    if (owes_acknowledgements(conn)) {
+        conn->is_leaving = true;
+        conn_hold(conn);
+    } else {
+        conn_close(conn, REASON_NORMAL_DISCONNECTION);
+    }
+}
+
+void on_disconnect_settled(struct conn *conn)
+{
+    if (conn->is_leaving && !owes_acknowledgements(conn))
+        conn_close(conn, REASON_NORMAL_DISCONNECTION);
 }
 
 void on_disconnect(struct conn *conn, const struct frame_header *header, struct bytes body)
@@ -29,7 +53,7 @@ void on_disconnect(struct conn *conn, const struct frame_header *header, struct 
     }
     if (d.reason == REASON_NORMAL_DISCONNECTION)
         will_drop(protocol_of(conn), conn->session); /* [MQTT-3.14.4-3] */
-    conn_close(conn, REASON_NORMAL_DISCONNECTION);
+    leave(conn);
 }
 
 void on_pingreq(struct conn *conn, const struct frame_header *header, struct bytes body)
@@ -39,15 +63,4 @@ void on_pingreq(struct conn *conn, const struct frame_header *header, struct byt
         conn_close(conn, reason);
     else
         reply_pingresp(conn);
-}
-
-/* No authentication method was agreed on at CONNECT, so there is no AUTH. */
-void on_auth(struct conn *conn, const struct frame_header *header, struct bytes body)
-{
-    struct mqtt_auth auth;
-    enum mqtt_reason reason = REASON_PROTOCOL_ERROR;
-    if (conn->version == MQTT_V5 &&
-        codec_auth_decode(&auth, header->flags, body) == REASON_MALFORMED_PACKET)
-        reason = REASON_MALFORMED_PACKET;
-    conn_close(conn, reason);
 }

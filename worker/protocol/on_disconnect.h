@@ -6,7 +6,8 @@
 #include "worker/protocol/protocol.h"
 
 void on_disconnect(struct conn *conn, const struct frame_header *header, struct bytes body);
+/* A message of the client was acknowledged: one that waits for this to leave may go. */
+void on_disconnect_settled(struct conn *conn);
 void on_pingreq(struct conn *conn, const struct frame_header *header, struct bytes body);
-void on_auth(struct conn *conn, const struct frame_header *header, struct bytes body);
 
 #endif

@@ -7,9 +7,19 @@
 #include "worker/protocol/reply.h"
 #include "worker/route/route.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PASSED_ON_STACK = 512 };
+
+/* The highest alias that the client may use: what was announced counts, whatever a
+ * reload has made of it since. */
+static uint16_t alias_max(const struct conn *conn)
+{
+    const struct session *s = conn->session;
+    return s->alias_in != NULL ? alias_in_max(s->alias_in)
+                               : conn->context->tunable->topic_alias_max;
+}
 
 /* Puts the topic that an alias stands for in its place, or learns a new alias. */
 static enum mqtt_reason resolve_alias(struct conn *conn, struct mqtt_publish *p)
@@ -17,11 +27,9 @@ static enum mqtt_reason resolve_alias(struct conn *conn, struct mqtt_publish *p)
     struct session *s = conn->session;
     if (p->topic_alias == 0)
         return REASON_SUCCESS;
-    /* What was announced counts, whatever a reload has made of it since. */
-    uint16_t max = s->alias_in != NULL ? alias_in_max(s->alias_in)
-                                       : conn->context->tunable->topic_alias_max;
+    uint16_t max = alias_max(conn);
     if (p->topic_alias > max)
-        return REASON_TOPIC_ALIAS_INVALID; /* [MQTT-3.3.2-9] */
+        return WHY_ALIAS_LIMIT; /* [MQTT-3.3.2-9] */
     if (s->alias_in == NULL)
         s->alias_in = alias_in_new(max);
     if (s->alias_in == NULL)
@@ -31,7 +39,7 @@ static enum mqtt_reason resolve_alias(struct conn *conn, struct mqtt_publish *p)
                    ? REASON_SUCCESS
                    : REASON_UNSPECIFIED_ERROR;
     p->message.topic = alias_in_get(s->alias_in, p->topic_alias);
-    return p->message.topic.size > 0 ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
+    return p->message.topic.size > 0 ? REASON_SUCCESS : WHY_ALIAS_UNKNOWN;
 }
 
 static unsigned count_levels(struct bytes topic)
@@ -64,10 +72,12 @@ static enum mqtt_reason check_publish(struct conn *conn, struct mqtt_publish *p)
     enum mqtt_reason reason = resolve_alias(conn, p);
     if (reason != REASON_SUCCESS)
         return reason;
+    if (p->message.qos > conn->qos_max)
+        return REASON_QOS_NOT_SUPPORTED; /* [MQTT-3.2.2-11] */
     if (is_over_limit(t, p->message.topic))
-        return REASON_TOPIC_NAME_INVALID;
+        return WHY_TOPIC_LIMIT;
     if (p->message.retain && !t->retain_available)
-        return REASON_RETAIN_NOT_SUPPORTED; /* [MQTT-3.2.2-14] */
+        return WHY_RETAIN_OFF; /* [MQTT-3.2.2-14] */
     return REASON_SUCCESS;
 }
 
@@ -80,7 +90,7 @@ static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mq
     struct publisher_ack ack = {
         .packet_id = p->packet_id,
         .type = p->message.qos == QOS_AT_LEAST_ONCE ? PACKET_PUBACK : PACKET_PUBREC,
-        .reason = (uint8_t)reason,
+        .reason = (uint16_t)reason,
     };
     publishers_acknowledge(s->publisher, &ack, workers);
 }
@@ -94,7 +104,7 @@ static bool exceeds_receive_max(const struct conn *conn, const struct mqtt_publi
         return false;
     if (p->message.qos == QOS_EXACTLY_ONCE && session_is_receiving(s, p->packet_id))
         return false;
-    return s->receiving_count + s->publisher->unsettled.puback_count >= s->receive_max;
+    return session_receive_open(s) + s->publisher->unsettled.puback_count >= s->receive_max;
 }
 
 /* QoS 2 is routed when the PUBLISH comes and its id kept until PUBREL, so that a
@@ -169,6 +179,20 @@ static void count(const struct conn *conn, const struct mqtt_publish *p)
     stats_add(conn->context->stats, STAT_publish_bytes_received, p->message.payload.size);
 }
 
+static void close_for(struct conn *conn, const struct mqtt_publish *p, enum mqtt_reason reason)
+{
+    char words[REASON_WHY_SIZE_MAX];
+    if (reason == WHY_ALIAS_LIMIT)
+        (void)snprintf(words, sizeof(words), "topic alias %u is above the limit of %u",
+                       p->topic_alias, alias_max(conn));
+    else if (reason == REASON_RECEIVE_MAXIMUM_EXCEEDED)
+        (void)snprintf(words, sizeof(words), "more than %u open messages of QoS 1 and 2",
+                       conn->session->receive_max);
+    else
+        (void)snprintf(words, sizeof(words), "%s", reason_why(reason));
+    conn_close_saying(conn, reason, words);
+}
+
 void on_publish(struct conn *conn, const struct frame_header *header, struct bytes body)
 {
     struct mqtt_publish p;
@@ -185,13 +209,13 @@ void on_publish(struct conn *conn, const struct frame_header *header, struct byt
     if (reason == REASON_SUCCESS && !is_refused && p.message.qos == QOS_EXACTLY_ONCE)
         reason = begin_qos2(conn, &p, &is_repeat);
     if (reason != REASON_SUCCESS) {
-        conn_close(conn, reason);
+        close_for(conn, &p, reason);
         return;
     }
     count(conn, &p);
     struct route_result result = {.is_matched = true};
     if (is_refused)
-        reason = REASON_NOT_AUTHORIZED; /* answered, but goes nowhere */
+        reason = WHY_TOPIC_RESERVED; /* answered, but goes nowhere */
     else if (!is_repeat && !route_passing(conn, &p, &result))
         conn_close(conn, REASON_UNSPECIFIED_ERROR);
     if (!result.is_matched)

@@ -5,6 +5,7 @@
 #include "common/mqtt/codec_subscribe.h"
 #include "common/mqtt/topic.h"
 #include "worker/protocol/reply.h"
+#include "worker/route/redistribute.h"
 #include "worker/route/replay.h"
 
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 
 /* What is known of one filter of the packet. */
 struct granted {
-    uint64_t serial; /* that its SUBACK waits for; 0: none */
-    uint8_t code;    /* for the SUBACK */
+    uint64_t serial;         /* that its SUBACK waits for; 0: none */
+    enum mqtt_reason reason; /* for the SUBACK */
 };
 
 /* A SUBSCRIBE that waits for the store. Behind it a copy of the filters. */
@@ -54,6 +55,13 @@ static void ask_for_pass(struct protocol *protocol, const struct subscription *s
     announce_filter(&protocol->router->announcer, s->filter);
 }
 
+/* [MQTT-3.2.2-10] */
+static uint8_t granted_qos(const struct session *session, const struct mqtt_filter *f)
+{
+    uint8_t max = session->conn->qos_max;
+    return (uint8_t)f->qos < max ? (uint8_t)f->qos : max;
+}
+
 /* Adds or replaces one subscription [MQTT-3.8.4-3]. */
 static struct granted subscribe(struct protocol *protocol, struct session *session,
                                 const struct mqtt_subscribe *packet, const struct mqtt_filter *f)
@@ -63,20 +71,20 @@ static struct granted subscribe(struct protocol *protocol, struct session *sessi
     struct topic_share share;
     enum topic_check check = topic_check_subscription(f->filter, &limits, &share);
     if (check == TOPIC_MALFORMED)
-        return (struct granted){.code = REASON_TOPIC_FILTER_INVALID};
+        return (struct granted){.reason = WHY_FILTER_MALFORMED};
     if (check == TOPIC_OVER_LIMIT)
-        return (struct granted){.code = REASON_QUOTA_EXCEEDED};
+        return (struct granted){.reason = WHY_FILTER_LIMIT};
     uint64_t serial_before = protocol->router->announcer.serial;
     struct subscription *s = filters_find(filters, session, &share, f->filter);
     bool is_new = s == NULL;
     if (is_new && session->subscription_count >= protocol->tunable->subscriptions_max)
-        return (struct granted){.code = REASON_QUOTA_EXCEEDED};
+        return (struct granted){.reason = WHY_SUBSCRIPTION_LIMIT};
     if (is_new)
         s = filters_add(filters, session, &share, f->filter);
     if (s == NULL)
-        return (struct granted){.code = REASON_UNSPECIFIED_ERROR};
+        return (struct granted){.reason = REASON_UNSPECIFIED_ERROR};
     s->id = packet->subscription_id;
-    s->qos = (uint8_t)f->qos;
+    s->qos = granted_qos(session, f);
     s->no_local = f->no_local;
     s->retain_as_published = f->retain_as_published;
     log_subscribe(session, f);
@@ -89,7 +97,7 @@ static struct granted subscribe(struct protocol *protocol, struct session *sessi
         replay_start(protocol->router, s, f->filter);
     if (wants_retained && s->filter->serial <= serial_before)
         ask_for_pass(protocol, s);
-    return (struct granted){.serial = serial_of(protocol, s), .code = (uint8_t)f->qos};
+    return (struct granted){.serial = serial_of(protocol, s), .reason = (enum mqtt_reason)s->qos};
 }
 
 /* The rule that a whole packet breaks, or zero. */
@@ -98,9 +106,11 @@ static enum mqtt_reason check_filters(const struct mqtt_subscribe *packet,
 {
     struct reader r = reader_of(packet->filters);
     for (struct mqtt_filter f; codec_subscribe_next(&r, version, &f);) {
+        if (f.filter.size == 0)
+            return WHY_NO_FILTER; /* [MQTT-4.7.3-1] */
         bool is_shared = bytes_equal(topic_first_level(f.filter), bytes_of("$share"));
         if (is_shared && f.no_local)
-            return REASON_PROTOCOL_ERROR; /* [MQTT-3.8.3-4] */
+            return WHY_NO_LOCAL_SHARED; /* [MQTT-3.8.3-4] */
     }
     return REASON_SUCCESS;
 }
@@ -115,9 +125,13 @@ static void answer(struct session *session, const struct mqtt_subscribe *packet,
         conn_close(conn, REASON_UNSPECIFIED_ERROR);
         return;
     }
-    for (unsigned i = 0; i < packet->filter_count; i++)
-        codes[i] = granted[i].code;
-    reply_suback(conn, packet->packet_id, (struct bytes){codes, packet->filter_count});
+    enum mqtt_reason refusal = REASON_SUCCESS;
+    for (unsigned i = 0; i < packet->filter_count; i++) {
+        codes[i] = (uint8_t)granted[i].reason;
+        if (refusal == REASON_SUCCESS && reason_is_error(granted[i].reason))
+            refusal = granted[i].reason;
+    }
+    reply_suback(conn, packet->packet_id, (struct bytes){codes, packet->filter_count}, refusal);
     free(codes);
 }
 
@@ -220,7 +234,7 @@ static void refuse_in(struct protocol *protocol, struct pending_subscribe *p, ui
     for (unsigned i = 0; codec_subscribe_next(&r, version, &f); i++) {
         if (p->granted[i].serial != serial)
             continue;
-        p->granted[i].code = (uint8_t)reason;
+        p->granted[i].reason = reason;
         take_back(protocol, p->session, f.filter);
     }
 }
@@ -241,12 +255,13 @@ void subscribe_cancel(struct session *session)
         pending_free(session->pending);
 }
 
-static uint8_t unsubscribe(struct protocol *protocol, struct session *session, struct bytes text)
+static enum mqtt_reason unsubscribe(struct protocol *protocol, struct session *session,
+                                    struct bytes text)
 {
     struct topic_limits limits = limits_of(protocol);
     struct topic_share share;
     if (topic_check_subscription(text, &limits, &share) != TOPIC_OK)
-        return REASON_TOPIC_FILTER_INVALID;
+        return WHY_FILTER_MALFORMED;
     struct subscription *s = filters_find(&protocol->router->filters, session, &share, text);
     if (s == NULL)
         return REASON_NO_SUBSCRIPTION_EXISTED;
@@ -254,8 +269,19 @@ static uint8_t unsubscribe(struct protocol *protocol, struct session *session, s
         log_line(LOG_LEVEL_UNSUBSCRIBE, "%s %s", log_text(session_client_id(session)).text,
                  log_text(text).text);
     replay_stop(session, text);
+    if (s->group != NULL)
+        redistribute_queue(protocol->router, session, s->group->share);
     filters_remove(&protocol->router->filters, s);
     return REASON_SUCCESS;
+}
+
+static bool has_empty_filter(const struct mqtt_subscribe *packet)
+{
+    struct reader r = reader_of(packet->filters);
+    for (struct bytes text; codec_unsubscribe_next(&r, &text);)
+        if (text.size == 0)
+            return true;
+    return false;
 }
 
 void on_unsubscribe(struct conn *conn, const struct frame_header *header, struct bytes body)
@@ -263,6 +289,8 @@ void on_unsubscribe(struct conn *conn, const struct frame_header *header, struct
     struct mqtt_subscribe packet;
     enum mqtt_reason reason =
         codec_unsubscribe_decode(&packet, (enum mqtt_version)conn->version, header->flags, body);
+    if (reason == REASON_SUCCESS && has_empty_filter(&packet))
+        reason = WHY_NO_FILTER; /* [MQTT-4.7.3-1] */
     uint8_t *codes = reason == REASON_SUCCESS ? malloc(packet.filter_count) : NULL;
     if (codes == NULL) {
         conn_close(conn, reason == REASON_SUCCESS ? REASON_UNSPECIFIED_ERROR : reason);
@@ -270,8 +298,13 @@ void on_unsubscribe(struct conn *conn, const struct frame_header *header, struct
     }
     struct reader r = reader_of(packet.filters);
     unsigned count = 0;
-    for (struct bytes text; codec_unsubscribe_next(&r, &text);)
-        codes[count++] = unsubscribe(protocol_of(conn), conn->session, text);
-    reply_unsuback(conn, packet.packet_id, (struct bytes){codes, count});
+    enum mqtt_reason refusal = REASON_SUCCESS;
+    for (struct bytes text; codec_unsubscribe_next(&r, &text);) {
+        reason = unsubscribe(protocol_of(conn), conn->session, text);
+        codes[count++] = (uint8_t)reason;
+        if (refusal == REASON_SUCCESS && reason_is_error(reason))
+            refusal = reason;
+    }
+    reply_unsuback(conn, packet.packet_id, (struct bytes){codes, count}, refusal);
     free(codes);
 }

@@ -16,6 +16,7 @@
 
 struct protocol {
     struct router *router;
+    const struct conf *conf; /* for what a reload can't change */
     const struct conf_tunable *tunable;
     const struct region *region;
     struct stats stats;

@@ -9,7 +9,7 @@
 enum {
     CONNACK_FIXED_MAX = 64, /* all of it but its strings */
     SUBACK_FIXED_MAX = 16,
-    ACK_MAX = 16
+    ACK_FIXED_MAX = 16
 };
 
 static uint8_t *reserve(struct conn *conn, size_t size)
@@ -20,9 +20,21 @@ static uint8_t *reserve(struct conn *conn, size_t size)
     return memory;
 }
 
-static bool fits_client(const struct conn *conn, size_t size)
+/* What a packet may take of `size` bytes that were reserved for it: the encoders
+ * leave the reason string out when it does not fit. */
+static size_t allowed(const struct conn *conn, size_t size)
 {
-    return conn->packet_size_max == 0 || size <= conn->packet_size_max;
+    bool is_limited = conn->packet_size_max != 0 && conn->packet_size_max < size;
+    return is_limited ? conn->packet_size_max : size;
+}
+
+/* Words for an acknowledgement; none for a client that does not want them
+ * [MQTT-3.1.2-29]. */
+static struct bytes words_for(const struct conn *conn, enum mqtt_reason reason)
+{
+    if (!reason_is_error(reason) || !conn->wants_problem_info)
+        return (struct bytes){NULL, 0};
+    return bytes_of(reason_why(reason));
 }
 
 static bool put_connack(struct conn *conn, const struct mqtt_connack *connack,
@@ -34,14 +46,9 @@ static bool put_connack(struct conn *conn, const struct mqtt_connack *connack,
     uint8_t *memory = reserve(conn, size_max);
     if (memory == NULL)
         return false;
-    size_t size = codec_connack_encode(connack, version, memory, size_max);
-    check(size > 0);
-    if (!fits_client(conn, size)) {
-        conn_commit(conn, 0);
-        return false;
-    }
+    size_t size = codec_connack_encode(connack, version, memory, allowed(conn, size_max));
     conn_commit(conn, size);
-    return true;
+    return size > 0;
 }
 
 void reply_connack(struct conn *conn, const struct mqtt_connack *connack)
@@ -67,54 +74,55 @@ void reply_refuse(struct conn *conn, enum mqtt_version version, enum mqtt_reason
     conn_close_quiet(conn, reason);
 }
 
-void reply_ack(struct conn *conn, const struct publisher_ack *ack)
-{
-    struct mqtt_ack packet = {
-        .packet_id = ack->packet_id,
-        .reason = (enum mqtt_reason)ack->reason,
-    };
-    uint8_t *memory = reserve(conn, ACK_MAX);
-    if (memory == NULL)
-        return;
-    size_t size = codec_ack_encode(&packet, (enum packet_type)ack->type,
-                                   (enum mqtt_version)conn->version, memory, ACK_MAX);
-    check(size > 0);
-    conn_commit(conn, size);
-}
-
 /* A client that can't take the answer to its own request can't go on
  * [MQTT-3.1.2-24]. */
-static void commit_fitting(struct conn *conn, size_t size)
+static void commit(struct conn *conn, size_t size)
 {
-    bool fits = fits_client(conn, size);
-    conn_commit(conn, fits ? size : 0);
-    if (!fits)
+    conn_commit(conn, size);
+    if (size == 0)
         conn_close(conn, REASON_PACKET_TOO_LARGE);
 }
 
-typedef size_t (*codes_encode_fn)(uint16_t packet_id, struct bytes codes,
-                                  enum mqtt_version version, uint8_t *memory, size_t size);
-
-static void put_codes(struct conn *conn, codes_encode_fn encode, uint16_t packet_id,
-                      struct bytes codes)
+void reply_ack(struct conn *conn, const struct publisher_ack *ack)
 {
-    size_t size_max = SUBACK_FIXED_MAX + codes.size;
+    enum mqtt_reason reason = (enum mqtt_reason)ack->reason;
+    struct mqtt_ack packet = {
+        .packet_id = ack->packet_id,
+        .reason = reason,
+        .reason_string = words_for(conn, reason),
+    };
+    size_t size_max = ACK_FIXED_MAX + packet.reason_string.size;
     uint8_t *memory = reserve(conn, size_max);
     if (memory == NULL)
         return;
-    size_t size = encode(packet_id, codes, (enum mqtt_version)conn->version, memory, size_max);
-    check(size > 0);
-    commit_fitting(conn, size);
+    commit(conn,
+           codec_ack_encode(&packet, (enum packet_type)ack->type, (enum mqtt_version)conn->version,
+                            memory, allowed(conn, size_max)));
 }
 
-void reply_suback(struct conn *conn, uint16_t packet_id, struct bytes codes)
+typedef size_t (*codes_encode_fn)(const struct mqtt_suback *p, enum mqtt_version version,
+                                  uint8_t *memory, size_t size);
+
+static void put_codes(struct conn *conn, codes_encode_fn encode, const struct mqtt_suback *p)
 {
-    put_codes(conn, codec_suback_encode, packet_id, codes);
+    size_t size_max = SUBACK_FIXED_MAX + p->codes.size + p->reason_string.size;
+    uint8_t *memory = reserve(conn, size_max);
+    if (memory != NULL)
+        commit(conn, encode(p, (enum mqtt_version)conn->version, memory, allowed(conn, size_max)));
 }
 
-void reply_unsuback(struct conn *conn, uint16_t packet_id, struct bytes codes)
+void reply_suback(struct conn *conn, uint16_t packet_id, struct bytes codes,
+                  enum mqtt_reason refusal)
 {
-    put_codes(conn, codec_unsuback_encode, packet_id, codes);
+    struct mqtt_suback packet = {packet_id, codes, words_for(conn, refusal)};
+    put_codes(conn, codec_suback_encode, &packet);
+}
+
+void reply_unsuback(struct conn *conn, uint16_t packet_id, struct bytes codes,
+                    enum mqtt_reason refusal)
+{
+    struct mqtt_suback packet = {packet_id, codes, words_for(conn, refusal)};
+    put_codes(conn, codec_unsuback_encode, &packet);
 }
 
 void reply_pingresp(struct conn *conn)

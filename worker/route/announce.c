@@ -1,6 +1,7 @@
 #include "worker/route/announce.h"
 
 #include "common/base/check.h"
+#include "worker/session/share.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +106,7 @@ void announce_group(void *announcer, struct group *group)
     a = new_announcement(an, group->filter);
     struct bytes text = a->as.filter_record.filter;
     a->is_group = true;
-    a->as.group_record = (struct record_group){.filter = text, .id = group->id};
+    a->as.group_record = (struct record_group){.filter = text, .id = group->share->id};
     describe_group(&a->as.group_record, group);
     a->as.group_record.serial = group->serial = ++an->serial;
     if (group->member_count > 0) {

@@ -6,6 +6,7 @@
 #include "common/mqtt/codec_publish.h"
 #include "worker/net/conn.h"
 #include "worker/route/hold.h"
+#include "worker/route/replay.h"
 
 enum {
     SHARED_PAYLOAD_MIN = 8192, /* larger payloads are shared, not copied */
@@ -75,10 +76,10 @@ static enum outcome encode(struct session *session, struct publish_out *out, str
 
 /* Fills in what both ways of sending share. False when the message expired. */
 static bool describe(const struct router *router, struct publish_out *out, uint64_t expiry_at_ms,
-                     const uint32_t *subscription_id)
+                     const struct subscription_ids *ids)
 {
-    out->subscription_ids = subscription_id;
-    out->subscription_id_count = *subscription_id != 0;
+    out->subscription_ids = ids->list;
+    out->subscription_id_count = ids->count;
     if (expiry_at_ms != 0) {
         bool is_expired;
         out->has_expiry = true;
@@ -107,7 +108,8 @@ static enum outcome send_delivery(struct router *router, struct session *session
         .dup = d->sent && d->qos > 0,
         .packet_id = d->packet_id,
     };
-    bool is_alive = describe(router, &out, m->expiry_at_ms, &d->subscription_id);
+    const struct subscription_ids ids = {d->subscription_ids, d->subscription_id_count};
+    bool is_alive = describe(router, &out, m->expiry_at_ms, &ids);
     if (!is_alive && !d->sent) /* what was begun is brought to an end */
         return UNSENDABLE;
     enum outcome outcome = encode(session, &out, message_payload(m), m);
@@ -134,7 +136,7 @@ static enum outcome send_at_once(struct router *router, struct session *session,
         .qos = QOS_AT_MOST_ONCE,
         .retain = terms->retain,
     };
-    if (!describe(router, &out, p->expiry_at_ms, &terms->subscription_id))
+    if (!describe(router, &out, p->expiry_at_ms, &terms->ids))
         return UNSENDABLE;
     /* What is sent later must not lie in the publisher's input. */
     struct bytes payload = message != NULL ? message_payload(message) : p->payload;
@@ -165,26 +167,32 @@ static void drop_expired(struct router *router, struct session *session)
     }
 }
 
-static void enqueue(struct router *router, struct session *session, struct publication *p,
-                    const struct deliver_terms *terms)
+static bool fits_queue(const struct router *router, const struct session *session,
+                       const struct publication *p)
 {
     const struct conf_tunable *t = router->tunable;
     size_t size = p->topic.size + p->properties.size + p->payload.size;
-    if (!session_has_room(session, (uint32_t)size, t->queued_messages_max, t->queued_bytes_max))
+    return session_has_room(session, (uint32_t)size, t->queued_messages_max, t->queued_bytes_max);
+}
+
+static void enqueue(struct router *router, struct session *session, struct publication *p,
+                    const struct deliver_terms *terms)
+{
+    if (!fits_queue(router, session, p))
         drop_expired(router, session);
-    if (!session_has_room(session, (uint32_t)size, t->queued_messages_max, t->queued_bytes_max)) {
+    if (!fits_queue(router, session, p)) {
         log_full(session);
         count_drop(router);
         return;
     }
     struct message *message = publication_message(p);
     struct delivery *d =
-        message == NULL ? NULL
-                        : delivery_new(message, terms->qos, terms->retain, terms->subscription_id);
+        message == NULL ? NULL : delivery_new(message, terms->qos, terms->retain, &terms->ids);
     if (d == NULL) {
         count_drop(router);
         return;
     }
+    d->share = share_get(terms->share);
     session_enqueue(session, d);
 }
 
@@ -277,9 +285,72 @@ bool deliver_terms_of(const struct router *router, const struct subscription *su
     *ret_terms = (struct deliver_terms){
         .qos = (enum qos)qos,
         .retain = subscription->retain_as_published && publication->retain,
-        .subscription_id = subscription->id,
+        .ids = {&subscription->id, subscription->id != 0},
+        .share = subscription->group == NULL ? NULL : subscription->group->share,
     };
     return true;
+}
+
+void deliver_live(struct router *router, struct subscription *subscription,
+                  struct publication *publication)
+{
+    struct deliver_terms terms;
+    if (!deliver_terms_of(router, subscription, publication, &terms))
+        return;
+    if (publication->retain)
+        replay_saw(subscription->session, publication->topic);
+    deliver_message(router, subscription->session, publication, &terms);
+}
+
+/* -- before a delivery -- */
+
+static bool fits_client(const struct router *router, const struct conn *conn,
+                        const struct publication *p, const struct deliver_terms *terms)
+{
+    struct publish_out out = {
+        .topic = p->topic,
+        .properties = p->properties,
+        .payload_size = p->payload.size,
+        .qos = terms->qos,
+        .retain = terms->retain,
+        .packet_id = 1,
+    };
+    if (conn->packet_size_max == 0)
+        return true;
+    (void)describe(router, &out, p->expiry_at_ms, &terms->ids);
+    size_t size = codec_publish_size(&out, (enum mqtt_version)conn->version);
+    return size != 0 && size <= conn->packet_size_max;
+}
+
+static bool fits_output(const struct router *router, const struct conn *conn,
+                        const struct publication *p)
+{
+    size_t backlog = conn_backlog(conn);
+    return backlog == 0 || backlog + p->payload.size <= router->tunable->output_buffer_max;
+}
+
+enum deliver_prospect deliver_prospect(const struct router *router,
+                                       const struct subscription *subscription,
+                                       const struct publication *publication)
+{
+    const struct session *session = subscription->session;
+    struct deliver_terms terms;
+    if (!deliver_terms_of(router, subscription, publication, &terms))
+        return DELIVER_NEVER;
+    bool is_qos0 = terms.qos == QOS_AT_MOST_ONCE;
+    if (!can_send(session)) {
+        bool is_kept = !is_qos0 || router->tunable->queue_qos0_messages;
+        return is_kept && fits_queue(router, session, publication) ? DELIVER_OFFLINE
+                                                                   : DELIVER_NEVER;
+    }
+    bool has_room = is_qos0 ? fits_output(router, session->conn, publication)
+                            : fits_queue(router, session, publication);
+    if (!has_room || !fits_client(router, session->conn, publication, &terms))
+        return DELIVER_NEVER;
+    if (hold_is_congested(router, session))
+        return DELIVER_CONGESTED;
+    bool must_wait = !list_is_empty(&session->queue) || !session_window_is_open(session);
+    return is_qos0 || !must_wait ? DELIVER_AT_ONCE : DELIVER_SOON;
 }
 
 /* -- after a reconnect -- */

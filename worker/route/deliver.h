@@ -12,11 +12,12 @@
 #include "worker/route/router.h"
 #include "worker/session/session.h"
 
-/* How a delivery goes out, by its subscription. */
+/* How a delivery goes out, by its subscription, or by all of a session that match. */
 struct deliver_terms {
     enum qos qos; /* granted */
     bool retain;  /* the flag as it goes out */
-    uint32_t subscription_id;
+    struct subscription_ids ids;
+    struct share *share; /* shared group, borrowed; NULL: none */
 };
 
 /* Delivers, queues or drops (counted). */
@@ -26,6 +27,21 @@ void deliver_message(struct router *router, struct session *session,
  * [MQTT-3.8.3-3]. */
 bool deliver_terms_of(const struct router *router, const struct subscription *subscription,
                       const struct publication *publication, struct deliver_terms *ret_terms);
+/* Delivers a live message to a subscription that it matches. */
+void deliver_live(struct router *router, struct subscription *subscription,
+                  struct publication *publication);
+
+/* What would become of a live message, from best to worst. */
+enum deliver_prospect {
+    DELIVER_AT_ONCE,
+    DELIVER_SOON,      /* behind others */
+    DELIVER_CONGESTED, /* behind many, its publishers would be paused */
+    DELIVER_OFFLINE,   /* kept for when the client is back */
+    DELIVER_NEVER      /* no room, or too large for the client */
+};
+enum deliver_prospect deliver_prospect(const struct router *router,
+                                       const struct subscription *subscription,
+                                       const struct publication *publication);
 
 /* The window opened or output drained: sends what is queued, as far as it goes. */
 void deliver_resume(struct router *router, struct session *session);

@@ -18,7 +18,7 @@ static struct bytes filter_key(const void *item)
 static struct bytes group_key(const void *item)
 {
     const struct group *g = item;
-    return (struct bytes){g->id.bytes, sizeof(g->id.bytes)};
+    return (struct bytes){g->share->id.bytes, sizeof(g->share->id.bytes)};
 }
 
 static struct bytes level_of(const struct filter *filter)
@@ -176,14 +176,19 @@ static struct group *add_group(struct filters *filters, struct filter *filter,
                                const struct hash128 *id, struct bytes name)
 {
     struct group *g = calloc(1, sizeof(*g) + name.size);
-    if (g == NULL)
+    struct share *share = share_new(id);
+    if (g == NULL || share == NULL) {
+        free(g);
+        share_put(share);
         return NULL;
+    }
     g->filter = filter;
-    g->id = *id;
+    g->share = share;
     g->name_size = (uint16_t)name.size;
     memcpy(g->name, name.data, name.size);
     list_init(&g->members);
     if (map_put(&filters->groups, g) != 0) {
+        share_put(share);
         free(g);
         return NULL;
     }
@@ -195,6 +200,7 @@ static void free_group(struct filters *filters, struct group *g)
 {
     check(g->unsent == NULL);
     check(map_remove(&filters->groups, group_key(g)) == g);
+    share_put(g->share);
     list_remove(&g->node);
     free(g);
 }

@@ -23,6 +23,7 @@
 
 struct announcement;
 struct session;
+struct share;
 
 /* A node of the trie: the filter that ends here. */
 struct filter {
@@ -46,7 +47,7 @@ struct group {
     struct list_node members; /* of struct subscription; the next to serve first */
     struct announcement *unsent;
     uint64_t serial;
-    struct hash128 id; /* of "$share/group/filter", in all workers */
+    struct share *share; /* its id, which its deliveries may need longer */
     uint32_t member_count;
     uint32_t online_count;
     uint16_t name_size;

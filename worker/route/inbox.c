@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/log.h"
 #include "common/mqtt/packet.h"
+#include "worker/route/pass_on.h"
 #include "worker/route/route.h"
 
 enum { TURN_RECORDS = 1024, TURN_BYTES = 1 << 20 };
@@ -31,7 +32,9 @@ static void take_delivery(struct inbox *inbox, unsigned peer, const struct recor
         .message_id = m->message_id,
         .expiry_at_ms = m->expiry_at_ms,
         .publisher = m->publisher,
-        .origin = (uint16_t)peer,
+        .origin = m->origin,
+        .source = (uint16_t)peer,
+        .is_arrival = true,
         .qos = m->qos,
         .hops = m->hops,
         .retain = m->retain,
@@ -116,10 +119,8 @@ static bool take_from(struct inbox *inbox, unsigned peer)
         count++;
         bytes += record.size;
     }
-    if (count > 0) {
-        ring_settle(ring);
-        mesh_release(&inbox->router->mesh, peer);
-    }
+    if (count > 0)
+        pass_on_settle(inbox->router, peer, count, bytes);
     return count == TURN_RECORDS || bytes >= TURN_BYTES;
 }
 
@@ -129,7 +130,7 @@ bool inbox_take(struct inbox *inbox)
     bool has_more = false;
     for (unsigned i = 0; i < router->mesh.peer_count; i++) {
         unsigned peer = (inbox->next_peer + i) % router->mesh.peer_count;
-        if (peer != router->self)
+        if (mesh_is_peer(&router->mesh, peer))
             has_more |= take_from(inbox, peer);
     }
     inbox->next_peer++;

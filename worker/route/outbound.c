@@ -13,6 +13,7 @@ struct waiting_message {
     struct record_message record;
     struct record_sender sender;
     struct outbound_message with; /* holds a reference of the message */
+    unsigned peer;
     struct publishers *publishers;
     uint8_t copies[];
 };
@@ -74,7 +75,7 @@ static void message_done(struct outbound_item *item, void *owner)
 {
     struct waiting_message *w = list_owner(item, struct waiting_message, item);
     if (w->with.then != NULL && owner != NULL)
-        w->with.then(owner, w->with.message, w->with.publisher);
+        w->with.then(owner, w->peer, &w->with);
     message_put(w->with.message);
     if (w->with.publisher != 0)
         publishers_message_done(w->publishers, w->with.publisher);
@@ -128,6 +129,7 @@ bool outbound_send_message(struct outbound *outbound, unsigned peer,
         return true;
     struct waiting_message *w = new_waiting(record, &sender, with);
     w->publishers = outbound->publishers;
+    w->peer = peer;
     if (with->publisher != 0)
         publishers_message_waits(outbound->publishers, with->publisher);
     wait_behind(outbound, peer, &w->item);

@@ -53,9 +53,10 @@ void outbound_send(struct outbound *outbound, unsigned peer, struct outbound_ite
 struct outbound_message {
     struct message *message; /* what the record was made from; NULL: copied when needed */
     uint32_t publisher;      /* handle of the connection to be paused meanwhile, or 0 */
-    /* Called, if not NULL, when a message that had to wait is in the ring (its
-     * head not published yet). `message` is borrowed. */
-    void (*then)(void *owner, struct message *message, uint32_t publisher);
+    uint16_t source;         /* for then() */
+    /* Called, if not NULL, when a message that had to wait is in the ring to `peer`
+     * (its head not published yet), with `message` set. All is borrowed. */
+    void (*then)(void *owner, unsigned peer, const struct outbound_message *with);
 };
 /* Sends a message record. True when it is in the ring, false when it waits. */
 bool outbound_send_message(struct outbound *outbound, unsigned peer,

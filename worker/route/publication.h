@@ -25,6 +25,8 @@ struct publication {
     struct message *message;                 /* NULL: no copy yet; a reference is held */
     uint32_t publisher;                      /* handle at `origin`; 0: nobody to hold */
     uint16_t origin;                         /* worker that the publisher is connected to */
+    uint16_t source;                         /* arrival: process whose ring it came through */
+    bool is_arrival;                         /* came from another process */
     uint8_t qos;
     uint8_t hops; /* times a shared message was passed on */
     bool retain;

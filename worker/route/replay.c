@@ -138,7 +138,7 @@ static void send_retained(struct replay *r, const struct retained *retained)
                               ? r->qos
                               : retained->qos),
         .retain = true, /* [MQTT-3.3.1-8] */
-        .subscription_id = r->subscription_id,
+        .ids = {&r->subscription_id, r->subscription_id != 0},
     };
     deliver_message(r->router, r->session, &p, &terms);
     publication_done(&p);

@@ -31,8 +31,4 @@ struct route_result route_publish(struct router *router, struct publication *pub
 void route_arrival(struct router *router, struct publication *publication, bool plain,
                    struct bytes groups);
 
-/* Room for the look-ups of one worker; aborts without memory. */
-struct route_scratch *route_scratch_new(void);
-void route_scratch_free(struct route_scratch *scratch);
-
 #endif

@@ -16,6 +16,7 @@
 #include "worker/route/cache.h"
 #include "worker/route/filters.h"
 #include "worker/route/outbound.h"
+#include "worker/route/pass_on.h"
 #include "worker/route/publisher.h"
 #include "worker/route/settle.h"
 
@@ -38,12 +39,16 @@ struct router {
     struct settle settle;
     struct outbound outbound;
     struct route_cache *cache;
-    struct route_scratch *scratch; /* room for one look-up */
-    struct list_node holds;        /* sessions with publishers to let go on (hold.h) */
-    struct list_node replays;      /* retained messages on their way, all sessions */
-    uint64_t message_id_base;      /* slot and epoch */
+    struct lookup_scratch *scratch;         /* room for one look-up */
+    struct list_node holds;                 /* sessions with publishers to let go on (hold.h) */
+    struct list_node replays;               /* retained messages on their way, all sessions */
+    struct list_node moving;                /* deliveries to be moved to others (redistribute.h) */
+    struct passing passing[MESH_PEERS_MAX]; /* by the process that they came from */
+    uint64_t message_id_base;               /* slot and epoch */
     uint64_t message_count;
-    uint32_t turn; /* spreads the picks of shared groups */
+    uint64_t asked_at_ms; /* for shared groups (shared.c): when others were asked, */
+    uint32_t ask_count;   /* and how often in that millisecond */
+    uint32_t turn;        /* spreads the picks of shared groups */
 };
 
 /* A snapshot that is at least as new as every commit that this process can know

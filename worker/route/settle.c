@@ -1,7 +1,7 @@
 /*
  * An entry is a run of words:
  *
- *   packet id (16) | type (8) | reason (8) | number of workers n (32)
+ *   packet id (16) | reason (16) | type (8) | number of workers n (24)
  *   n times: worker (32) | position in the ring to it (32)
  */
 #include "worker/route/settle.h"
@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { CAPACITY_MIN = 16 };
+enum { CAPACITY_MIN = 16, TYPE_SHIFT = 24, COUNT_MASK = (1 << TYPE_SHIFT) - 1 };
 
 void settle_init(struct settle *settle, struct mesh *mesh,
                  void (*on_ack)(struct conn *conn, const struct publisher_ack *ack))
@@ -38,9 +38,9 @@ static uint64_t *word(const struct settle_queue *q, uint32_t index)
     return &q->words[index & (q->capacity - 1)];
 }
 
-static bool is_empty(const struct settle_queue *q)
+bool settle_queue_is_empty(const struct settle_queue *queue)
 {
-    return q->first == q->end;
+    return queue->first == queue->end;
 }
 
 static void make_room(struct settle_queue *q, uint32_t need)
@@ -65,8 +65,8 @@ static void append(const struct settle *s, struct settle_queue *q, const struct 
 {
     uint32_t count = (uint32_t)__builtin_popcountll(workers);
     make_room(q, 1 + count);
-    *word(q, q->end++) = (uint64_t)ack->packet_id << 48 | (uint64_t)ack->type << 40 |
-                         (uint64_t)ack->reason << 32 | count;
+    *word(q, q->end++) = (uint64_t)ack->packet_id << 48 | (uint64_t)ack->reason << 32 |
+                         (uint64_t)ack->type << TYPE_SHIFT | count;
     for (; workers != 0; workers &= workers - 1) {
         unsigned worker = (unsigned)__builtin_ctzll(workers);
         *word(q, q->end++) = (uint64_t)worker << 32 | ring_position(&s->mesh->out[worker]);
@@ -77,7 +77,7 @@ static void append(const struct settle *s, struct settle_queue *q, const struct 
 void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
                         const struct publisher_ack *ack, uint64_t workers)
 {
-    if (workers == 0 && is_empty(queue)) {
+    if (workers == 0 && settle_queue_is_empty(queue)) {
         settle->on_ack(queue->conn, ack);
         return;
     }
@@ -89,7 +89,7 @@ void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
 /* The first worker that has not settled the first entry, or NULL. */
 static const uint64_t *find_unsettled(const struct settle *s, const struct settle_queue *q)
 {
-    uint32_t count = (uint32_t)*word(q, q->first);
+    uint32_t count = (uint32_t)*word(q, q->first) & COUNT_MASK;
     for (uint32_t i = 0; i < count; i++) {
         const uint64_t *w = word(q, q->first + 1 + i);
         if (!ring_has_settled(&s->mesh->out[*w >> 32], (uint32_t)*w))
@@ -103,10 +103,10 @@ static void send_first(struct settle *s, struct settle_queue *q)
     uint64_t head = *word(q, q->first);
     struct publisher_ack ack = {
         .packet_id = (uint16_t)(head >> 48),
-        .type = (uint8_t)(head >> 40),
-        .reason = (uint8_t)(head >> 32),
+        .reason = (uint16_t)(head >> 32),
+        .type = (uint8_t)(head >> TYPE_SHIFT),
     };
-    q->first += 1 + (uint32_t)head;
+    q->first += 1 + ((uint32_t)head & COUNT_MASK);
     q->puback_count -= ack.type == PACKET_PUBACK;
     s->on_ack(q->conn, &ack);
 }
@@ -115,9 +115,9 @@ void settle_release(struct settle *settle)
 {
     list_for_each(node, &settle->waiting) {
         struct settle_queue *q = list_owner(node, struct settle_queue, node);
-        while (!is_empty(q) && find_unsettled(settle, q) == NULL)
+        while (!settle_queue_is_empty(q) && find_unsettled(settle, q) == NULL)
             send_first(settle, q);
-        if (is_empty(q))
+        if (settle_queue_is_empty(q))
             list_remove(&q->node);
     }
 }

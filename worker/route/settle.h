@@ -23,7 +23,7 @@ struct conn;
 struct publisher_ack {
     uint16_t packet_id; /* 0: none */
     uint8_t type;       /* enum packet_type */
-    uint8_t reason;     /* enum mqtt_reason */
+    uint16_t reason;    /* enum mqtt_reason */
 };
 
 struct settle {
@@ -49,6 +49,7 @@ void settle_init(struct settle *settle, struct mesh *mesh,
 void settle_queue_init(struct settle_queue *queue, struct conn *conn);
 /* Forgets what waits. */
 void settle_queue_done(struct settle_queue *queue);
+bool settle_queue_is_empty(const struct settle_queue *queue);
 
 /* Sends the acknowledgement now, or when all of `workers` (a bit each) have
  * settled what is committed to them so far. */

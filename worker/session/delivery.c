@@ -1,20 +1,24 @@
 #include "worker/session/delivery.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct delivery *delivery_new(struct message *message, enum qos qos, bool retain,
-                              uint32_t subscription_id)
+                              const struct subscription_ids *ids)
 {
-    struct delivery *d = malloc(sizeof(*d));
+    uint32_t count = ids == NULL ? 0 : ids->count;
+    struct delivery *d = malloc(sizeof(*d) + count * sizeof(d->subscription_ids[0]));
     if (d == NULL)
         return NULL;
     *d = (struct delivery){
         .message = message_get(message),
-        .subscription_id = subscription_id,
         .state = DELIVERY_QUEUED,
         .qos = (uint8_t)qos & 3U,
         .retain = retain,
+        .subscription_id_count = count,
     };
+    if (count > 0)
+        memcpy(d->subscription_ids, ids->list, count * sizeof(d->subscription_ids[0]));
     list_init(&d->node);
     return d;
 }
@@ -23,5 +27,6 @@ void delivery_free(struct delivery *delivery)
 {
     list_remove(&delivery->node);
     message_put(delivery->message);
+    share_put(delivery->share);
     free(delivery);
 }

@@ -9,6 +9,7 @@
 #include "common/base/list.h"
 #include "common/mqtt/version.h"
 #include "worker/session/message.h"
+#include "worker/session/share.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,21 +21,31 @@ enum delivery_state {
     DELIVERY_WAITS_PUBCOMP
 };
 
-struct delivery {
-    struct list_node node;
-    struct message *message;  /* NULL once PUBREC came: only the id is left */
-    uint32_t subscription_id; /* 0: none */
-    uint16_t packet_id;       /* 0 while queued */
-    uint8_t state;            /* enum delivery_state */
-    uint8_t qos : 2;          /* granted for this delivery */
-    uint8_t retain : 1;       /* as it goes out */
-    uint8_t sent : 1;         /* went out before: DUP next time */
-    uint8_t must_resend : 1;  /* in flight on an old connection, not yet on this one */
+/* Subscription Identifiers of one delivery, borrowed: none or one, but for a copy that
+ * stands for several subscriptions. */
+struct subscription_ids {
+    const uint32_t *list;
+    uint32_t count;
 };
 
-/* Takes a reference of `message`. NULL without memory. */
+struct delivery {
+    struct list_node node;
+    struct message *message; /* NULL once PUBREC came: only the id is left */
+    struct share *share;     /* the shared group that it came through; NULL: none */
+    uint16_t packet_id;      /* 0 while queued */
+    uint8_t state;           /* enum delivery_state */
+    uint8_t qos : 2;         /* granted for this delivery */
+    uint8_t retain : 1;      /* as it goes out */
+    uint8_t sent : 1;        /* went out before: DUP next time */
+    uint8_t must_resend : 1; /* in flight on an old connection, not yet on this one */
+    uint32_t subscription_id_count;
+    uint32_t subscription_ids[];
+};
+
+/* Takes a reference of `message` and copies `ids` (NULL: none). Without a share, which
+ * the caller may set (a reference, too). NULL without memory. */
 struct delivery *delivery_new(struct message *message, enum qos qos, bool retain,
-                              uint32_t subscription_id);
+                              const struct subscription_ids *ids);
 /* Unlinks and frees. */
 void delivery_free(struct delivery *delivery);
 

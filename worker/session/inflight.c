@@ -76,16 +76,22 @@ struct delivery *inflight_find(const struct inflight *inflight, uint16_t packet_
     return d != NULL && d->packet_id == packet_id ? d : NULL;
 }
 
-void inflight_drop(struct inflight *inflight, struct delivery *delivery)
+void inflight_remove(struct inflight *inflight, struct delivery *delivery)
 {
     check(*slot_of(inflight, delivery->packet_id) == delivery);
     *slot_of(inflight, delivery->packet_id) = NULL;
     inflight->count--;
-    delivery_free(delivery);
+    list_remove(&delivery->node);
     if (inflight->count == 0 && inflight->capacity > CAPACITY_KEPT) {
         /* A large burst is over: an idle session keeps a small table. */
         free(inflight->slots);
         inflight->slots = NULL;
         inflight->capacity = 0;
     }
+}
+
+void inflight_drop(struct inflight *inflight, struct delivery *delivery)
+{
+    inflight_remove(inflight, delivery);
+    delivery_free(delivery);
 }

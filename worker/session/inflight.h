@@ -29,7 +29,9 @@ void inflight_done(struct inflight *inflight);
 bool inflight_take(struct inflight *inflight, struct delivery *delivery);
 /* The delivery with this id, or NULL. */
 struct delivery *inflight_find(const struct inflight *inflight, uint16_t packet_id);
-/* Frees the delivery and its id. */
+/* Takes the delivery out, and frees its id. */
+void inflight_remove(struct inflight *inflight, struct delivery *delivery);
+/* The same, and frees the delivery. */
 void inflight_drop(struct inflight *inflight, struct delivery *delivery);
 
 #endif

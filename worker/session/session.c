@@ -98,6 +98,7 @@ bool session_is_persistent(const struct session *session)
 
 void session_forget_connection(struct session *session)
 {
+    session->receiving_old = session->receiving_count;
     alias_in_free(session->alias_in);
     alias_out_free(session->alias_out);
     session->alias_in = NULL;
@@ -143,17 +144,48 @@ void session_enqueue(struct session *session, struct delivery *delivery)
     count_stored(session, delivery, true);
 }
 
+static void take_from_queue(struct session *session, struct delivery *d)
+{
+    list_remove(&d->node);
+    session->queued_count--;
+    session->queued_bytes -= message_size(d->message);
+    count_stored(session, d, false);
+}
+
 struct delivery *session_dequeue(struct session *session)
 {
     struct list_node *node = list_first(&session->queue);
     if (node == NULL)
         return NULL;
     struct delivery *d = list_owner(node, struct delivery, node);
-    list_remove(node);
-    session->queued_count--;
-    session->queued_bytes -= message_size(d->message);
-    count_stored(session, d, false);
+    take_from_queue(session, d);
     return d;
+}
+
+void session_take_queued(struct session *session, const struct share *share, struct list_node *list)
+{
+    list_for_each(node, &session->queue) {
+        struct delivery *d = list_owner(node, struct delivery, node);
+        if (d->share == NULL || d->qos == 0 || (share != NULL && d->share != share))
+            continue;
+        take_from_queue(session, d);
+        list_push_back(list, &d->node);
+    }
+}
+
+void session_take_in_flight(struct session *session, struct list_node *list)
+{
+    list_for_each(node, &session->inflight.order) {
+        struct delivery *d = list_owner(node, struct delivery, node);
+        bool is_begun = d->sent || d->message == NULL;
+        if (d->share == NULL || (d->qos == QOS_EXACTLY_ONCE && is_begun))
+            continue;
+        if (d->must_resend)
+            session->resend_count--;
+        count_stored(session, d, false);
+        inflight_remove(&session->inflight, d);
+        list_push_back(list, &d->node);
+    }
 }
 
 bool session_has_room(const struct session *session, uint32_t size, uint32_t messages_max,
@@ -205,8 +237,17 @@ bool session_receive_end(struct session *session, uint16_t packet_id)
     unsigned i = find_receiving(session, packet_id);
     if (i == session->receiving_count)
         return false;
+    if (i < session->receiving_old) { /* the last old one takes its place */
+        session->receiving[i] = session->receiving[--session->receiving_old];
+        i = session->receiving_old;
+    }
     session->receiving[i] = session->receiving[--session->receiving_count];
     return true;
+}
+
+uint32_t session_receive_open(const struct session *session)
+{
+    return (uint32_t)session->receiving_count - session->receiving_old;
 }
 
 void session_set_will(struct session *session, struct will *will)

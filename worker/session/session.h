@@ -59,6 +59,7 @@ struct session {
     uint32_t queued_count;
     uint32_t expiry_s; /* SESSION_NEVER_EXPIRES: never */
     uint16_t receiving_count;
+    uint16_t receiving_old; /* the first so many: from earlier connections, outside of the quota */
     uint16_t receiving_capacity;
     uint16_t resend_count; /* in flight, not yet sent on this connection */
     uint16_t receive_max;  /* open QoS 1 and 2 messages that we told the client to keep to */
@@ -105,6 +106,13 @@ bool session_put_in_flight(struct session *session, struct delivery *delivery);
 void session_release(struct session *session, struct delivery *delivery);
 /* An in-flight delivery is acknowledged, refused or given up: frees it. */
 void session_settle(struct session *session, struct delivery *delivery);
+/* For other members of a shared group (`share` NULL: of every one), in order, to
+ * the end of `list`: what is queued at QoS 1 and 2. */
+void session_take_queued(struct session *session, const struct share *share,
+                         struct list_node *list);
+/* The session ends. For other members of its shared groups, in order, to the end
+ * of `list`: what is in flight, but for QoS 2 that was begun [MQTT-4.8.2-5]. */
+void session_take_in_flight(struct session *session, struct list_node *list);
 /* Would one more delivery of this size stay within the limits (0: none)? */
 bool session_has_room(const struct session *session, uint32_t size, uint32_t messages_max,
                       uint64_t bytes_max);
@@ -115,6 +123,8 @@ bool session_window_is_open(const struct session *session);
 bool session_is_receiving(const struct session *session, uint16_t packet_id);
 /* False without memory. The id is not in yet. */
 bool session_receive_begin(struct session *session, uint16_t packet_id);
+/* How many of them count against the quota of this connection [MQTT 5.0, 4.9]. */
+uint32_t session_receive_open(const struct session *session);
 /* False when the id was unknown. */
 bool session_receive_end(struct session *session, uint16_t packet_id);
 

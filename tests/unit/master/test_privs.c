@@ -136,6 +136,19 @@ static int raise_files(void)
     return privs_raise_files() == (unsigned long)limit.rlim_max ? 0 : 1;
 }
 
+static int raise_locked_memory(void)
+{
+    struct rlimit limit;
+    privs_raise_locked_memory();
+    return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == limit.rlim_max ? 0 : 1;
+}
+
+static void test_privs_raise_locked_memory_reaches_hard_limit(void **state)
+{
+    (void)state;
+    assert_int_equal(exit_code_of(raise_locked_memory), 0);
+}
+
 static void test_privs_raise_files_reaches_hard_limit(void **state)
 {
     (void)state;
@@ -151,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_privs_find_refuses_unknown_account),
         cmocka_unit_test(test_privs_find_stays_root_when_told_so),
         cmocka_unit_test(test_privs_raise_files_reaches_hard_limit),
+        cmocka_unit_test(test_privs_raise_locked_memory_reaches_hard_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

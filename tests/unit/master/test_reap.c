@@ -45,7 +45,7 @@ static int open_scene(void **state)
     hash_start();
     log_set_sink(keep, &scene);
     *state = &scene;
-    return region_open(&scene.region, 1, 64 * 1024);
+    return region_open(&scene.region, 1, 64 * 1024, false);
 }
 
 static int close_scene(void **state)

@@ -81,6 +81,14 @@ static void test_reload_apply_names_what_needs_a_restart(void **state)
         assert_non_null(strstr(pair->said.text, options[i]));
 }
 
+static void test_reload_apply_sees_max_qos_of_listener(void **state)
+{
+    struct pair *pair = *state;
+    pair->listeners[1].qos_max = 1;
+    reload_apply(&pair->used, &pair->fresh);
+    assert_non_null(strstr(pair->said.text, "a listener has changed"));
+}
+
 static void test_reload_apply_sees_additional_listener(void **state)
 {
     struct pair *pair = *state;
@@ -97,6 +105,7 @@ int main(void)
         cmocka_unit_test_setup(test_reload_apply_is_silent_without_changes, make_pair),
         cmocka_unit_test_setup(test_reload_apply_takes_tunables_over, make_pair),
         cmocka_unit_test_setup(test_reload_apply_names_what_needs_a_restart, make_pair),
+        cmocka_unit_test_setup(test_reload_apply_sees_max_qos_of_listener, make_pair),
         cmocka_unit_test_setup(test_reload_apply_sees_additional_listener, make_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

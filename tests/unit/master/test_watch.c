@@ -40,7 +40,7 @@ static int open_scene(void **state)
     scene = (struct scene){.notify = {.fd = -1}};
     hash_start();
     log_set_sink(drop_line, NULL);
-    assert_int_equal(region_open(&scene.region, 1, 64 * 1024), 0);
+    assert_int_equal(region_open(&scene.region, 1, 64 * 1024, false), 0);
     scene.child = (struct child){.role = ROLE_WORKER, .started_ms = 1};
     assert_int_equal(control_open_pair(&scene.child.control_fd, &scene.child_end), 0);
     scene.child.pid = fork();

@@ -38,7 +38,8 @@ struct fixture {
 static inline void fixture_open(struct fixture *ret_fixture)
 {
     hash_start();
-    assert_int_equal(region_open(&ret_fixture->region, FIXTURE_WORKERS, FIXTURE_RING_SIZE), 0);
+    assert_int_equal(region_open(&ret_fixture->region, FIXTURE_WORKERS, FIXTURE_RING_SIZE, false),
+                     0);
     for (unsigned i = 0; i < FIXTURE_SLOTS; i++) {
         ret_fixture->bell_fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         assert_true(ret_fixture->bell_fds[i] >= 0);

@@ -19,7 +19,7 @@ static void test_home_of_is_even(void **state)
 
     (void)state;
     hash_start();
-    assert_int_equal(region_open(&region, 3, FIXTURE_RING_SIZE), 0);
+    assert_int_equal(region_open(&region, 3, FIXTURE_RING_SIZE, false), 0);
     for (unsigned i = 0; i < CLIENTS; i++) {
         unsigned home = home_of_number(&region, i);
 

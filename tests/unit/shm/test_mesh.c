@@ -199,6 +199,37 @@ static void test_mesh_open_wakes_itself(void **state)
     assert_false(was_rung(w, 1));
 }
 
+/* The committer has the workers alone; a worker has both it and the store. */
+static void test_mesh_open_with_committer(void **state)
+{
+    enum { WORKERS = 2, STORE = WORKERS, COMMITTER, SLOTS };
+    struct region region;
+    struct mesh meshes[SLOTS];
+    int bells[SLOTS + 1];
+
+    (void)state;
+    hash_start();
+    assert_int_equal(region_open(&region, WORKERS, FIXTURE_RING_SIZE, true), 0);
+    for (unsigned i = 0; i <= SLOTS; i++)
+        bells[i] = eventfd(0, EFD_NONBLOCK);
+    for (unsigned i = 0; i < SLOTS; i++)
+        mesh_open(&meshes[i], &region, i, bells);
+    assert_true(meshes[0].peers == 0xE && meshes[1].peers == 0xD);
+    assert_true(meshes[2].peers == 0x3 && meshes[3].peers == 0x3);
+    assert_true(put(&meshes[0], COMMITTER, 'a'));
+    assert_true(put(&meshes[0], STORE, 'b'));
+    mesh_publish(&meshes[0]);
+    expect(&meshes[COMMITTER], 0, 'a');
+    expect(&meshes[STORE], 0, 'b');
+    assert_true(put(&meshes[COMMITTER], 1, 'c'));
+    mesh_publish(&meshes[COMMITTER]);
+    assert_true(mesh_has_next(&meshes[1]));
+    expect(&meshes[1], COMMITTER, 'c');
+    for (unsigned i = 0; i <= SLOTS; i++)
+        close(bells[i]);
+    region_close(&region);
+}
+
 static void reserve_to_self(void *context)
 {
     struct world *w = context;
@@ -226,6 +257,7 @@ int main(void)
         WITH_WORLD(test_mesh_open_wakes_refused_producer),
         WITH_WORLD(test_mesh_open_wakes_itself),
         WITH_WORLD(test_mesh_reserve_checks_peer),
+        cmocka_unit_test(test_mesh_open_with_committer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

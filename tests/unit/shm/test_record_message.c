@@ -14,6 +14,7 @@ static void assert_message(const struct record_message *a, const struct record_m
     assert_int_equal(a->retain, b->retain);
     assert_int_equal(a->plain, b->plain);
     assert_int_equal(a->hops, b->hops);
+    assert_int_equal(a->origin, b->origin);
     record_fixture_assert_bytes(a->topic, b->topic);
     record_fixture_assert_bytes(a->properties, b->properties);
     record_fixture_assert_bytes(a->client_id, b->client_id);
@@ -36,6 +37,7 @@ static struct record_message full_message(void)
         .retain = true,
         .plain = true,
         .hops = 255,
+        .origin = MESH_PEERS_MAX - 1,
         .topic = bytes_of("a/b"),
         .properties = bytes_of("properties"),
         .client_id = bytes_of("me"),
@@ -275,7 +277,7 @@ static const struct {
     {36, 255}, {40, 15}, /* groups: no whole number of hashes */
     {41, 255},           /* groups: too many */
     {42, 0},             /* purpose */
-    {42, 4},   {43, 3},  /* QoS */
+    {42, 5},   {43, 3},  /* QoS */
     {44, 4},             /* flags */
 };
 

@@ -80,7 +80,7 @@ static int open_with_little_room(unsigned worker_count, uint32_t ring_size)
     if (child == 0) {
         setrlimit(RLIMIT_FSIZE, &(struct rlimit){1 << 20, 1 << 20});
         signal(SIGXFSZ, SIG_IGN);
-        _exit(-region_open(&region, worker_count, ring_size));
+        _exit(-region_open(&region, worker_count, ring_size, false));
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
@@ -106,7 +106,7 @@ static void open_with_odd_size(void *context)
     struct region region;
 
     (void)context;
-    region_open(&region, 1, 100000);
+    region_open(&region, 1, 100000, false);
 }
 
 static void test_region_open_checks_size(void **state)
@@ -137,6 +137,42 @@ static void test_region_ring_for_every_pair(void **state)
         }
     }
     fixture_close(&f);
+}
+
+/* With a committer: its rings too, and none twice; without one, no byte more. */
+static void test_region_ring_with_committer(void **state)
+{
+    struct region region;
+    struct region without;
+    unsigned char seen[256] = {0};
+    unsigned rings = 0;
+
+    (void)state;
+    hash_start();
+    assert_int_equal(region_open(&region, 3, FIXTURE_RING_SIZE, true), 0);
+    assert_int_equal(region_open(&without, 3, FIXTURE_RING_SIZE, false), 0);
+    assert_true(region_has_committer(&region) && !region_has_committer(&without));
+    assert_int_equal(region_committer_slot(&region), 4);
+    assert_int_equal(region_master_slot(&region), 5);
+    assert_int_equal(region_peer_count(&region), 5);
+    for (unsigned from = 0; from < region.slot_count; from++) {
+        for (unsigned to = 0; to < region.slot_count; to++) {
+            size_t offset;
+
+            if (!region_has_ring(&region, from, to))
+                continue;
+            offset = (size_t)((unsigned char *)region_ring(&region, from, to) - region.rings);
+            assert_int_equal(seen[offset / region.ring_stride]++, 0);
+            assert_true(region.rings + offset + region.ring_stride <=
+                        (unsigned char *)region.header + region.size);
+            rings++;
+        }
+    }
+    assert_int_equal(rings, 4 * 3 + 2 * 3);
+    assert_false(region_has_ring(&region, 3, 4) || region_has_ring(&region, 4, 3));
+    assert_true(region.size - without.size >= 6 * region.ring_stride);
+    region_close(&region);
+    region_close(&without);
 }
 
 static void ask_for_ring_of_master(void *context)
@@ -186,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_region_open_refuses_more_than_memory),
         cmocka_unit_test(test_region_open_checks_size),
         cmocka_unit_test(test_region_ring_for_every_pair),
+        cmocka_unit_test(test_region_ring_with_committer),
         cmocka_unit_test(test_region_ring_checks),
         cmocka_unit_test(test_region_close_twice),
     };

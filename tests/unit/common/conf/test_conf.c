@@ -41,6 +41,7 @@ static void test_parse_sets_the_defaults(void **state)
     assert_true(tunable->set_tcp_nodelay);
     assert_true(tunable->connection_messages);
     assert_false(tunable->upgrade_outgoing_qos);
+    assert_true(tunable->allow_duplicate_messages);
     conf_free(conf);
 }
 
@@ -136,6 +137,21 @@ static void test_parse_takes_listeners_in_order(void **state)
     assert_int_equal(conf_outcome_listener(conf, 2)->connections_max, 6);
     assert_null(conf_outcome_listener(conf, 3)->address);
     assert_int_equal(conf_outcome_listener(conf, 5)->port, 0);
+    conf_free(conf);
+}
+
+static void test_parse_takes_max_qos_by_either_name(void **state)
+{
+    struct conf *conf = conf_outcome_parse_well("listener 1883\nlistener 1884\nmax_qos 0\n"
+                                                "listener 1885\nmaximum_qos 1\n");
+
+    (void)state;
+    assert_int_equal(conf_listener_at(conf, 0)->qos_max, 2);
+    assert_int_equal(conf_listener_at(conf, 1)->qos_max, 0);
+    assert_int_equal(conf_listener_at(conf, 2)->qos_max, 1);
+    conf_free(conf);
+    conf = conf_outcome_parse_well("max_qos 1\n");
+    assert_int_equal(conf_listener_at(conf, 0)->qos_max, 1);
     conf_free(conf);
 }
 
@@ -237,6 +253,34 @@ static void test_parse_takes_log_to_nowhere(void **state)
     conf_free(conf);
 }
 
+static void test_parse_takes_state_on_disk(void **state)
+{
+    struct conf_outcome outcome;
+    struct conf *conf = NULL;
+
+    (void)state;
+    conf = conf_outcome_parse_well("persistence false\n");
+    assert_false(conf->persistence);
+    assert_string_equal(conf->persistence_location, ".");
+    assert_true(conf->persistence_size_max == UINT64_C(1) << 30);
+    assert_int_equal(conf->durability, CONF_DURABILITY_STRICT);
+    assert_int_equal(conf->commit_interval_s, 1);
+    assert_int_equal(conf->commit_delay_ms, 5);
+    conf_free(conf);
+    conf_outcome_parse(&outcome, "retained_persistence 1\npersistence_location /var/lib/a\n"
+                                 "persistence_size_max 64M\ndurability relaxed\n"
+                                 "commit_interval 30\ncommit_delay 0\n");
+    conf = outcome.conf;
+    assert_non_null(conf);
+    assert_true(conf->persistence);
+    assert_string_equal(conf->persistence_location, "/var/lib/a");
+    assert_true(conf->persistence_size_max == UINT64_C(64) << 20);
+    assert_int_equal(conf->durability, CONF_DURABILITY_RELAXED);
+    assert_int_equal(conf->commit_interval_s, 30);
+    assert_int_equal(conf->commit_delay_ms, 0);
+    conf_free(conf);
+}
+
 static void test_parse_takes_processes_and_files(void **state)
 {
     struct conf *conf =
@@ -257,9 +301,9 @@ static void test_parse_accepts_what_asks_for_the_usual(void **state)
 {
     (void)state;
     conf_free(
-        conf_outcome_parse_well("per_listener_settings false\nprotocol mqtt\nmax_qos 2 # all\n"
+        conf_outcome_parse_well("per_listener_settings false\nprotocol mqtt\nprotocol mqtt # all\n"
                                 "require_certificate false\npersistence false\n"
-                                "memory_limit 0\nallow_duplicate_messages true\n"));
+                                "memory_limit 0\nauth_plugin_deny_special_chars true\n"));
 }
 
 static void test_parse_ignores_a_repeated_value(void **state)
@@ -330,12 +374,14 @@ int main(void)
         cmocka_unit_test(test_parse_opens_a_local_listener_without_any),
         cmocka_unit_test(test_parse_refuses_anonymous_once_a_listener_is_given),
         cmocka_unit_test(test_parse_takes_listeners_in_order),
+        cmocka_unit_test(test_parse_takes_max_qos_by_either_name),
         cmocka_unit_test(test_parse_goes_on_with_a_repeated_listener),
         cmocka_unit_test(test_parse_takes_numbers_and_sizes),
         cmocka_unit_test(test_parse_takes_zero_as_the_largest_packet),
         cmocka_unit_test(test_parse_takes_expirations),
         cmocka_unit_test(test_parse_takes_log_options),
         cmocka_unit_test(test_parse_takes_log_to_nowhere),
+        cmocka_unit_test(test_parse_takes_state_on_disk),
         cmocka_unit_test(test_parse_takes_processes_and_files),
         cmocka_unit_test(test_parse_accepts_what_asks_for_the_usual),
         cmocka_unit_test(test_parse_ignores_a_repeated_value),

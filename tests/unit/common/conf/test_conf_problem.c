@@ -52,6 +52,7 @@ static void test_parse_reports_a_wrong_value(void **state)
         {"global_max_connections -2",
          "f:1: error: global_max_connections: \"-2\" is out of range. Give a number from -1 to "
          "2147483647"},
+        {"max_qos 3", "f:1: error: max_qos: \"3\" is out of range. Give a number from 0 to 2"},
         {"max_output_buffer 1K",
          "f:1: error: max_output_buffer: \"1K\" is out of range. Give a number from 64K to 1G"},
         {"max_output_buffer 9999999999999999999G",

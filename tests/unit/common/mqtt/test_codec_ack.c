@@ -57,7 +57,7 @@ static void test_decode_follows_the_table(void **state)
         struct mqtt_ack a;
         enum mqtt_reason reason =
             codec_ack_decode(&a, rows[i].type, rows[i].version, rows[i].flags, body);
-        if (reason != rows[i].wanted)
+        if (reason_code(reason) != rows[i].wanted)
             fail_msg("%s: 0x%02X", rows[i].clause, reason);
         hex_free(body);
     }

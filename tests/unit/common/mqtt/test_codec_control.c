@@ -75,7 +75,7 @@ static void check_rows(decode_fn decode, const struct row *rows, size_t count, s
     for (size_t i = 0; i < count; i++) {
         struct bytes body = hex_bytes(rows[i].hex);
         enum mqtt_reason reason = decode(&rows[i], body);
-        if (reason != rows[i].wanted)
+        if (reason_code(reason) != rows[i].wanted)
             fail_msg("%s: 0x%02X", rows[i].clause, reason);
         size_t end = reason == REASON_SUCCESS ? body.size : 0;
         for (size_t size = 0; size < end; size++) {
@@ -182,8 +182,8 @@ static void test_ping_has_no_body(void **state)
 
     (void)state;
     assert_int_equal(codec_pingreq_decode(0, (struct bytes){NULL, 0}), REASON_SUCCESS);
-    assert_int_equal(codec_pingreq_decode(0, body), REASON_MALFORMED_PACKET);
-    assert_int_equal(codec_pingreq_decode(1, (struct bytes){NULL, 0}), REASON_MALFORMED_PACKET);
+    assert_int_equal(codec_pingreq_decode(0, body), WHY_BODY);
+    assert_int_equal(codec_pingreq_decode(1, (struct bytes){NULL, 0}), WHY_PACKET_FLAGS);
     assert_int_equal(codec_pingresp_encode(m, sizeof(m)), CODEC_PINGRESP_SIZE);
     assert_true(hex_equals((struct bytes){m, sizeof(m)}, "D0 00"));
     assert_int_equal(codec_pingresp_encode(m, 1), 0);

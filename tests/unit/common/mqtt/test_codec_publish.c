@@ -65,7 +65,7 @@ static void test_decode_follows_the_table(void **state)
         struct bytes body = hex_bytes(rows[i].hex);
         struct mqtt_publish p;
         enum mqtt_reason reason = codec_publish_decode(&p, rows[i].version, rows[i].flags, body);
-        if (reason != rows[i].wanted)
+        if (reason_code(reason) != rows[i].wanted)
             fail_msg("%s: 0x%02X", rows[i].clause, reason);
         if (reason == REASON_SUCCESS)
             assert_int_equal(p.message.payload.size, body.size - rows[i].head_size);
@@ -81,8 +81,8 @@ static void test_decode_refuses_every_truncation_of_the_head(void **state)
         for (size_t size = 0; size < rows[i].head_size; size++) {
             struct bytes cut = hex_copy(body.data, size);
             struct mqtt_publish p;
-            if (codec_publish_decode(&p, rows[i].version, rows[i].flags, cut) !=
-                REASON_MALFORMED_PACKET)
+            enum mqtt_reason reason = codec_publish_decode(&p, rows[i].version, rows[i].flags, cut);
+            if (reason_code(reason) != REASON_MALFORMED_PACKET)
                 fail_msg("%s: %zu bytes", rows[i].clause, size);
             hex_free(cut);
         }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -59,6 +60,27 @@ static void test_is_error_begins_at_0x80(void **state)
     assert_true(reason_is_error(REASON_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED));
 }
 
+static void test_why_has_a_code_and_short_words(void **state)
+{
+    static const enum mqtt_reason all[] = {
+#define WHY(name, reason, text) WHY_##name,
+#include "common/mqtt/why_list.h"
+#undef WHY
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        assert_string_not_equal(reason_text(reason_code(all[i])), "unknown");
+        assert_true(reason_is_error(all[i]));
+        assert_in_range(strlen(reason_why(all[i])), 1, REASON_WHY_SIZE_MAX);
+        assert_true(all[i] <= UINT16_MAX);
+    }
+    assert_int_equal(reason_code(WHY_WILL_QOS), REASON_MALFORMED_PACKET);
+    assert_string_equal(reason_text(WHY_WILL_QOS), "Malformed Packet");
+    assert_string_equal(reason_why(WHY_WILL_QOS), "a will with QoS 3");
+    assert_string_equal(reason_why(REASON_BANNED), "Banned");
+}
+
 static void test_connack3_maps_to_five_codes(void **state)
 {
     (void)state;
@@ -77,6 +99,7 @@ int main(void)
         cmocka_unit_test(test_fits_follows_the_table),
         cmocka_unit_test(test_text_names_every_code),
         cmocka_unit_test(test_is_error_begins_at_0x80),
+        cmocka_unit_test(test_why_has_a_code_and_short_words),
         cmocka_unit_test(test_connack3_maps_to_five_codes),
     };
 

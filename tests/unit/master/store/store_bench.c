@@ -43,7 +43,7 @@ int store_bench_open(void **state)
     struct store_bench *b = calloc(1, sizeof *b);
     hash_start();
     log_set_sink(drop_line, NULL);
-    assert_int_equal(region_open(&b->region, STORE_BENCH_WORKERS, RING_SIZE), 0);
+    assert_int_equal(region_open(&b->region, STORE_BENCH_WORKERS, RING_SIZE, false), 0);
     for (unsigned i = 0; i < STORE_BENCH_WORKERS + 2; i++)
         b->bells[i] = eventfd(0, EFD_NONBLOCK);
     strcpy(b->folder, "/dev/shm/test-store-XXXXXX");

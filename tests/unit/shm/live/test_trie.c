@@ -243,6 +243,8 @@ static void test_trie_set_group_gives_online_members_first(void **state)
         assert_int_equal(m.group_count, 1);
         assert_memory_equal(&m.groups[0].id, &id, sizeof id);
         assert_int_equal(m.groups[0].worker, 2);
+        assert_int_equal(m.groups[0].online, 1 << 2);
+        assert_int_equal(m.groups[0].any, 1 << 1 | 1 << 2);
     }
     assert_int_equal(
         trie_set_group(f->live, bytes_of("a/+"), &id, 2, (struct trie_weight){0, 0}, &changed), 0);

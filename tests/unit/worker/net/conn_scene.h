@@ -171,4 +171,15 @@ static inline void expect_far(struct scene *s, const char *bytes, size_t size, b
     assert_int_equal(ended, has_ended);
 }
 
+/* A DISCONNECT with this code and reason string, then the end. */
+static inline void expect_disconnect_far(struct scene *s, uint8_t code, const char *words)
+{
+    uint8_t size = (uint8_t)strlen(words);
+    char bytes[256] = {'\xE0', (char)(size + 5), (char)code, (char)(size + 3), '\x1F',
+                       0,      (char)size};
+
+    memcpy(bytes + 7, words, size);
+    expect_far(s, bytes, 7U + size, true);
+}
+
 #endif

@@ -55,7 +55,7 @@ static void listen_scene(struct scene *s, void **state)
     memset(s, 0, sizeof(*s));
     s->net = net_of(state);
     hash_start();
-    assert_int_equal(region_open(&s->region, 1, 64 * 1024), 0);
+    assert_int_equal(region_open(&s->region, 1, 64 * 1024, false), 0);
     list_init(&s->conf.listeners);
     for (unsigned i = 0; i < 2; i++) {
         s->listeners[i].fd = listen_on_loopback(&s->addresses[i]);

@@ -35,7 +35,7 @@ static void test_conn_keep_alive_restarts_with_each_packet(void **state)
     turns_until(&s, s.ends == 1);
     assert_int_equal(s.reason, REASON_KEEP_ALIVE_TIMEOUT);
     take_turns(&s, 3);
-    expect_far(&s, "\xE0\1\x8D", 3, true);
+    expect_disconnect_far(&s, REASON_KEEP_ALIVE_TIMEOUT, "Keep Alive timeout");
     close_scene(&s);
 }
 
@@ -171,19 +171,19 @@ static void test_conn_close_says_why_only_where_it_may(void **state)
     static const struct {
         enum mqtt_version version;
         enum mqtt_reason reason;
-        size_t size;
+        const char *words; /* NULL: no DISCONNECT */
     } ROWS[] = {
-        {MQTT_V5, REASON_SESSION_TAKEN_OVER, 3},
-        {MQTT_V311, REASON_SESSION_TAKEN_OVER, 0},
-        {MQTT_V5, REASON_SUCCESS, 0},
-        {MQTT_V5, REASON_DISCONNECT_WITH_WILL, 0},
-        {MQTT_V5, REASON_UNSUPPORTED_PROTOCOL_VERSION, 0},
+        {MQTT_V5, REASON_SESSION_TAKEN_OVER, "Session taken over"},
+        {MQTT_V5, WHY_WILL_QOS, "a will with QoS 3"},
+        {MQTT_V311, REASON_SESSION_TAKEN_OVER, NULL},
+        {MQTT_V5, REASON_SUCCESS, NULL},
+        {MQTT_V5, REASON_DISCONNECT_WITH_WILL, NULL},
+        {MQTT_V5, REASON_UNSUPPORTED_PROTOCOL_VERSION, NULL},
     };
     struct scene s;
 
     open_scene(&s, state);
     for (unsigned i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
-        const char bytes[] = {'\xE0', 1, (char)ROWS[i].reason};
         connect_far(&s, ROWS[i].version);
         conn_close(s.conn, ROWS[i].reason);
         assert_null(conn_reserve(s.conn, 1));
@@ -192,7 +192,35 @@ static void test_conn_close_says_why_only_where_it_may(void **state)
         turns_until(&s, s.ends == 1);
         assert_int_equal(s.reason, ROWS[i].reason);
         take_turns(&s, 3);
-        expect_far(&s, bytes, ROWS[i].size, true);
+        if (ROWS[i].words != NULL)
+            expect_disconnect_far(&s, (uint8_t)ROWS[i].reason, ROWS[i].words);
+        else
+            expect_far(&s, "", 0, true);
+        close(s.far);
+        turns_until(&s, s.context.count == 0);
+        add_conn(&s);
+    }
+    close_scene(&s);
+}
+
+/* [MQTT-3.14.2-3]; below any DISCONNECT it goes without. */
+static void test_conn_close_keeps_to_the_packet_size(void **state)
+{
+    static const struct {
+        uint32_t max;
+        size_t size;
+    } ROWS[] = {{19, 19}, {18, 3}, {3, 3}, {2, 0}};
+    static const char bytes[] = "\xE0\x11\x82\x0F\x1F\0\x0Cno such luck";
+    struct scene s;
+
+    open_scene(&s, state);
+    for (unsigned i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        connect_far(&s, MQTT_V5);
+        s.conn->packet_size_max = ROWS[i].max;
+        conn_close_saying(s.conn, REASON_PROTOCOL_ERROR, "no such luck");
+        turns_until(&s, s.ends == 1);
+        take_turns(&s, 3);
+        expect_far(&s, ROWS[i].size == 3 ? "\xE0\1\x82" : bytes, ROWS[i].size, true);
         close(s.far);
         turns_until(&s, s.context.count == 0);
         add_conn(&s);
@@ -217,7 +245,7 @@ static void test_conn_close_survives_a_talking_peer(void **state)
         send(s.far, flood, sizeof(flood), MSG_DONTWAIT | MSG_NOSIGNAL);
         take_turn(&s);
     }
-    expect_far(&s, "\xE0\1\x8B", 3, true);
+    expect_disconnect_far(&s, REASON_SERVER_SHUTTING_DOWN, "Server shutting down");
     close_scene(&s);
 }
 
@@ -356,6 +384,7 @@ int main(void)
         BACKENDS(test_conn_output_is_sent_once_per_turn),
         BACKENDS(test_conn_drained_tells_at_low_water),
         BACKENDS(test_conn_close_says_why_only_where_it_may),
+        BACKENDS(test_conn_close_keeps_to_the_packet_size),
         BACKENDS(test_conn_close_survives_a_talking_peer),
         BACKENDS(test_conn_close_waits_one_second_for_a_stuck_peer),
         BACKENDS(test_conn_close_from_on_packet_drops_the_rest),

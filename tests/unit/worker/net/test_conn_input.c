@@ -125,29 +125,31 @@ static void test_conn_connect_too_large_is_closed(void **state)
     close_scene(&s);
 }
 
-static void expect_disconnect(void **state, const char *bytes, size_t size, char reason)
+static void expect_disconnect(void **state, struct bytes input, enum mqtt_reason reason,
+                              const char *words)
 {
     struct scene s;
-    const char answer[] = {'\xE0', 1, reason};
 
     open_scene(&s, state);
     connect_far(&s, MQTT_V5);
-    net_write(s.far, bytes, size);
+    net_write(s.far, (const char *)input.data, input.size);
     turns_until(&s, s.ends == 1);
-    assert_int_equal(s.reason, (uint8_t)reason);
+    assert_int_equal(s.reason, reason);
     take_turns(&s, 3);
-    expect_far(&s, answer, sizeof(answer), true);
+    expect_disconnect_far(&s, (uint8_t)reason, words);
     close_scene(&s);
 }
 
 static void test_conn_malformed_length(void **state)
 {
-    expect_disconnect(state, "\x30\xFF\xFF\xFF\xFF\x01", 6, '\x81');
+    expect_disconnect(state, bytes_of("\x30\xFF\xFF\xFF\xFF\x01"), WHY_PACKET_LENGTH,
+                      "the remaining length is malformed");
 }
 
 static void test_conn_packet_too_large(void **state)
 {
-    expect_disconnect(state, "\x30\x80\x80\x40", 4, '\x95'); /* 1 MiB and a header */
+    expect_disconnect(state, bytes_of("\x30\x80\x80\x40"), REASON_PACKET_TOO_LARGE,
+                      "a packet of 1048580 bytes is above the limit of 1048576");
 }
 
 /* -- pausing -- */

@@ -21,7 +21,7 @@ static void open_scene(struct scene *s)
 {
     *s = (struct scene){0};
     hash_start();
-    assert_int_equal(region_open(&s->region, 1, 65536), 0);
+    assert_int_equal(region_open(&s->region, 1, 65536, false), 0);
     sys_load_init(&s->load, &s->region, 1000);
 }
 

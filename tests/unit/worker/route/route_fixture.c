@@ -4,6 +4,8 @@
 #include "shm/live/retain.h"
 #include "shm/live/trie.h"
 #include "worker/route/hold.h"
+#include "worker/route/lookup.h"
+#include "worker/route/redistribute.h"
 #include "worker/route/replay.h"
 #include "worker/route/route.h"
 
@@ -31,7 +33,7 @@ static void on_ack(struct conn *conn, const struct publisher_ack *ack)
 
 static void open_region(struct fixture *f, uint32_t ring_size)
 {
-    assert_int_equal(region_open(&f->region, FIXTURE_WORKERS, ring_size), 0);
+    assert_int_equal(region_open(&f->region, FIXTURE_WORKERS, ring_size, false), 0);
     for (unsigned i = 0; i < FIXTURE_SLOTS; i++) {
         f->bell_fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         assert_true(f->bell_fds[i] >= 0);
@@ -75,11 +77,12 @@ static void open_router(struct fixture *f)
         .store = FIXTURE_STORE,
         .live_seen = generation_live(&f->region),
         .cache = cache_new(region_key(&f->region)),
-        .scratch = route_scratch_new(),
+        .scratch = lookup_scratch_new(),
         .message_id_base = (uint64_t)FIXTURE_EPOCH << 46,
     };
     list_init(&r->holds);
     list_init(&r->replays);
+    list_init(&r->moving);
     mesh_open(&r->mesh, &f->region, FIXTURE_SELF, f->bell_fds);
     settle_init(&r->settle, &r->mesh, on_ack);
     publishers_init(&r->publishers, &f->loop, r->stats, &r->settle);
@@ -98,7 +101,8 @@ static void set_up(void **state, uint32_t ring_size)
     log_set_mask(0);
     open_region(f, ring_size);
     fake_loop_open(&f->loop, FIXTURE_START_MS);
-    f->tunable = (struct conf_tunable){.output_buffer_max = 1 << 20};
+    f->tunable =
+        (struct conf_tunable){.output_buffer_max = 1 << 20, .allow_duplicate_messages = true};
     f->conns = (struct conn_context){
         .loop = &f->loop,
         .tunable = &f->tunable,
@@ -143,10 +147,11 @@ int fixture_tear_down(void **state)
     struct fixture *f = *state;
     end_sessions(f);
     outbound_done(&f->router.outbound);
+    redistribute_done(&f->router);
     filters_done(&f->router.filters);
     publishers_done(&f->router.publishers);
     cache_free(f->router.cache);
-    route_scratch_free(f->router.scratch);
+    lookup_scratch_free(f->router.scratch);
     close_live(f);
     map_done(&f->sessions.by_client_id);
     for (unsigned i = 0; i <= FIXTURE_STORE; i++)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 static struct client client;
+static const uint32_t number = 300; /* a Subscription Identifier */
 
 static struct client *begin(void **state)
 {
@@ -72,7 +73,7 @@ static void test_deliver_message_passes_properties_and_identifier(void **state)
     struct client *c = begin(state);
     struct publication p = client_publication("data");
     p.properties = (struct bytes){(const uint8_t *)"\x01\x01", 2};
-    client_deliver(c, p, (struct deliver_terms){.qos = QOS_AT_LEAST_ONCE, .subscription_id = 300});
+    client_deliver(c, p, (struct deliver_terms){.qos = QOS_AT_LEAST_ONCE, .ids = {&number, 1}});
     struct fake_packet packet = client_next(c, "data");
     assert_int_equal(packet.properties.size, 2 + 3);
     assert_non_null(memmem(packet.properties.data, 5, "\x01\x01", 2));
@@ -87,7 +88,7 @@ static void test_deliver_message_to_an_older_client(void **state)
     p.properties = (struct bytes){(const uint8_t *)"\x01\x01", 2};
     p.expiry_at_ms = FIXTURE_START_MS + 10000;
     c->conn.conn.version = MQTT_V311;
-    client_deliver(c, p, (struct deliver_terms){.retain = true, .subscription_id = 300});
+    client_deliver(c, p, (struct deliver_terms){.retain = true, .ids = {&number, 1}});
     struct fake_packet packet = client_next(c, "data");
     assert_true(packet.retain);
     assert_int_equal(packet.size, 2 + 2 + 5 + 4);
@@ -325,13 +326,13 @@ static void test_deliver_resend_of_what_expired_meanwhile(void **state)
     struct client *c = begin(state);
     struct publication p = client_publication("data");
     p.expiry_at_ms = FIXTURE_START_MS + 1000;
-    client_deliver(c, p, (struct deliver_terms){.qos = QOS_AT_LEAST_ONCE, .subscription_id = 9});
+    client_deliver(c, p, (struct deliver_terms){.qos = QOS_AT_LEAST_ONCE, .ids = {&number, 1}});
     (void)client_next(c, "data");
     fake_loop_advance(&c->f->loop, 5000);
     client_reconnect(c, 1);
     struct fake_packet packet = client_next(c, "data");
     assert_true(packet.dup);
-    assert_non_null(memmem(packet.properties.data, packet.properties.size, "\x0B\x09", 2));
+    assert_non_null(memmem(packet.properties.data, packet.properties.size, "\x0B\xAC\x02", 3));
     client_close(c);
 }
 

@@ -43,7 +43,7 @@ static int set_up(void **state)
 {
     hash_start();
     memset(&fixture, 0, sizeof(fixture));
-    assert_int_equal(region_open(&fixture.region, 1, 65536), 0);
+    assert_int_equal(region_open(&fixture.region, 1, 65536, false), 0);
     session_table_init(&fixture.table, region_key(&fixture.region), stats_of(&fixture.region, 0));
     filters_init(&fixture.filters, &fixture.region, &fixture);
     fixture.filters.on_filter_change = on_filter_change;
@@ -126,7 +126,7 @@ static void test_filters_group_is_apart_from_the_plain_filter(void **state)
     assert_int_equal(match(f, "t"), 1);
     filters_remove(&f->filters, plain);
     assert_int_equal(match(f, "t"), 0);
-    assert_non_null(filters_find_group(&f->filters, &shared->group->id));
+    assert_non_null(filters_find_group(&f->filters, &shared->group->share->id));
 }
 
 static void test_filters_text_gives_the_filter_back(void **state)

@@ -17,12 +17,13 @@ struct told {
 
 static struct told told;
 
-static void then(void *owner, struct message *message, uint32_t publisher)
+static void then(void *owner, unsigned peer, const struct outbound_message *with)
 {
     struct router *router = owner;
     told.count++;
-    told.publisher = publisher;
-    told.message_id = message->id;
+    told.publisher = with->publisher;
+    told.message_id = with->message->id;
+    assert_int_equal(peer, FIXTURE_PEER);
     told.holds = publisher_conn.conn.holds;
     assert_ptr_equal(router->mesh.out, router->outbound.mesh->out);
 }

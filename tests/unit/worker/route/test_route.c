@@ -266,7 +266,7 @@ static void test_route_arrival_for_groups_alone(void **state)
     struct fake_packet packet;
     fixture_subscribe(f, s, "t", QOS_AT_MOST_ONCE);
     struct subscription *shared = fixture_subscribe(f, s, "$share/g/t", QOS_AT_LEAST_ONCE);
-    arrive(f, "t", false, id_bytes(&shared->group->id));
+    arrive(f, "t", false, id_bytes(&shared->group->share->id));
     assert_true(fake_conn_next(&conn, &packet));
     assert_int_equal(packet.qos, QOS_AT_LEAST_ONCE);
     assert_int_equal(count(&conn), 0);

@@ -15,7 +15,7 @@ static void send_to(struct fixture *f, struct publisher *p, uint16_t packet_id, 
     for (unsigned i = FIXTURE_PEER; i <= FIXTURE_OTHER; i++)
         if ((workers >> i & 1) != 0)
             assert_true(record_put_hold(&f->router.mesh, i, true, 0));
-    struct publisher_ack ack = {packet_id, PACKET_PUBREC, REASON_NO_MATCHING_SUBSCRIBERS};
+    struct publisher_ack ack = {packet_id, PACKET_PUBREC, WHY_TOPIC_RESERVED};
     settle_acknowledge(&f->router.settle, &p->unsettled, &ack, workers);
 }
 
@@ -33,7 +33,7 @@ static void test_settle_acknowledge_without_workers_is_at_once(void **state)
     assert_ptr_equal(f->acks[0].conn, &first_conn.conn);
     assert_int_equal(f->acks[0].ack.packet_id, 5);
     assert_int_equal(f->acks[0].ack.type, PACKET_PUBREC);
-    assert_int_equal(f->acks[0].ack.reason, REASON_NO_MATCHING_SUBSCRIBERS);
+    assert_int_equal(f->acks[0].ack.reason, WHY_TOPIC_RESERVED);
     assert_true(settle_may_sleep(&f->router.settle));
     fixture_end(f, s);
 }
@@ -51,7 +51,7 @@ static void test_settle_acknowledge_waits_for_every_worker(void **state)
     release(f);
     assert_int_equal(f->ack_count, 1);
     assert_int_equal(f->acks[0].ack.type, PACKET_PUBREC);
-    assert_int_equal(f->acks[0].ack.reason, REASON_NO_MATCHING_SUBSCRIBERS);
+    assert_int_equal(f->acks[0].ack.reason, WHY_TOPIC_RESERVED);
     fixture_end(f, s);
 }
 

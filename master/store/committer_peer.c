@@ -1,0 +1,214 @@
+#include "master/store/committer_peer.h"
+
+#include "common/base/check.h"
+#include "shm/home.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REFUSALS_MAX = 4096 /* before the worker is not read any more */ };
+
+void committer_peer_init(struct committer_peer *peer, unsigned worker, uint64_t kept,
+                         bool is_successor)
+{
+    *peer = (struct committer_peer){.worker = worker,
+                                    .kept = kept,
+                                    .taken = kept,
+                                    .due = kept,
+                                    .is_known = is_successor && kept > 0,
+                                    .told_state = -1};
+}
+
+static void drop_body(struct committer_peer *peer, struct durable_batch *batch)
+{
+    durable_batch_put_body(batch, peer->body);
+    peer->body = NULL;
+    peer->body_is_unused = false;
+}
+
+void committer_peer_done(struct committer_peer *peer, struct durable_batch *batch)
+{
+    drop_body(peer, batch);
+    record_assembly_done(&peer->assembly);
+    free(peer->refusals);
+    peer->refusals = NULL;
+}
+
+void committer_peer_reset(struct committer_peer *peer, struct durable_batch *batch, uint64_t epoch)
+{
+    drop_body(peer, batch);
+    record_assembly_done(&peer->assembly);
+    peer->refusal_count = 0;
+    peer->lost = 0;
+    peer->restore = (struct committer_restore){.is_wanted = true, .epoch = epoch};
+    peer->told_state = -1;
+}
+
+void committer_peer_take_body(struct committer_peer *peer, struct durable_batch *batch,
+                              const struct record_message *message, uint8_t *memory)
+{
+    drop_body(peer, batch);
+    peer->body = durable_batch_body(batch, message->message_id);
+    peer->body_is_unused = true;
+    durable_batch_set_body(peer->body, message, memory);
+}
+
+/* -- answers -- */
+
+void committer_peer_refuse(struct committer_peer *peer, uint64_t serial, enum mqtt_reason reason)
+{
+    if (peer->refusal_count == peer->refusal_room) {
+        unsigned room = peer->refusal_room == 0 ? 64 : peer->refusal_room * 2;
+        void *memory = realloc(peer->refusals, room * sizeof peer->refusals[0]);
+        if (memory == NULL)
+            fatal("no memory for the journal");
+        peer->refusals = memory;
+        peer->refusal_room = room;
+    }
+    peer->refusals[peer->refusal_count++] =
+        (struct committer_refusal){.serial = serial, .reason = reason};
+}
+
+static void put_refusals(struct committer_peer *peer, struct mesh *mesh)
+{
+    unsigned put = 0;
+    while (put < peer->refusal_count &&
+           record_put_refuse(mesh, peer->worker, peer->refusals[put].serial,
+                             peer->refusals[put].reason))
+        put++;
+    peer->refusal_count -= put;
+    if (peer->refusal_count > 0)
+        memmove(peer->refusals, peer->refusals + put,
+                peer->refusal_count * sizeof peer->refusals[0]);
+}
+
+void committer_peer_answer(struct committer_peer *peer, struct mesh *mesh,
+                           enum record_journal_state state)
+{
+    const struct record_journal record = {.kind = RECORD_JOURNAL_STATE, .state = (uint8_t)state};
+    if (peer->restore.is_wanted || !peer->is_known)
+        return; /* nothing may come between the fragments of a body */
+    if (peer->told_state != (int)state && record_put_journal(mesh, peer->worker, &record))
+        peer->told_state = (int)state;
+    put_refusals(peer, mesh);
+    if (peer->refusal_count == 0 && peer->due > peer->confirmed &&
+        record_put_confirm(mesh, peer->worker, peer->due))
+        peer->confirmed = peer->due;
+}
+
+bool committer_peer_is_waiting(const struct committer_peer *peer, enum record_journal_state state)
+{
+    if (!peer->is_known)
+        return false;
+    return peer->restore.is_wanted || peer->refusal_count > 0 || peer->due > peer->confirmed ||
+           peer->told_state != (int)state;
+}
+
+bool committer_peer_is_stalled(const struct committer_peer *peer)
+{
+    return peer->restore.is_wanted || peer->refusal_count > REFUSALS_MAX;
+}
+
+uint32_t committer_peer_release_end(const struct committer_peer *peer, uint32_t taken,
+                                    uint32_t ring_size)
+{
+    if (peer->restore.is_wanted || peer->refusal_count > 0 || peer->due > peer->confirmed)
+        return peer->released;
+    bool has_parts = peer->assembly.memory != NULL || peer->body_is_unused;
+    return has_parts && taken - peer->body_at < ring_size / 2 ? peer->body_at : taken;
+}
+
+void committer_peer_keep_body(struct committer_peer *peer, struct durable_batch *batch)
+{
+    if (peer->body_is_unused)
+        durable_batch_own_body(peer->body);
+    else
+        drop_body(peer, batch);
+}
+
+/* -- restore -- */
+
+struct home {
+    const struct region *region;
+    unsigned worker;
+};
+
+static bool is_home(struct bytes client_id, void *context)
+{
+    const struct home *home = context;
+    return client_id.size > 0 && home_of(home->region, client_id) == home->worker;
+}
+
+/* True when the item is sent. */
+static bool send_item(struct committer_peer *peer, struct mesh *mesh,
+                      const struct durable_item *item)
+{
+    struct committer_restore *restore = &peer->restore;
+    if (item->has_message && !restore->body_is_sent &&
+        !record_put_message(mesh, peer->worker, &item->message, &restore->sender))
+        return false;
+    restore->body_is_sent = true;
+    if (!record_put_journal(mesh, peer->worker, &item->journal))
+        return false;
+    restore->body_is_sent = false;
+    restore->sender = (struct record_sender){0};
+    return true;
+}
+
+/* 0 at the end; -EAGAIN: the ring is full; or -errno. */
+static int send_items(struct committer_peer *peer, struct durable *durable,
+                      struct durable_batch *batch, struct mesh *mesh, struct home *home)
+{
+    struct durable_item item;
+    int r;
+    while ((r = durable_restore_next(&peer->restore.walk, durable, is_home, home, &item)) == 0) {
+        if (item.is_damaged) {
+            durable_batch_delete(batch, &item.key);
+            durable->damaged++;
+        } else if (!send_item(peer, mesh, &item)) {
+            return -EAGAIN;
+        }
+        durable_restore_advance(&peer->restore.walk, &item);
+    }
+    return r == -ENOENT ? 0 : r;
+}
+
+static int begin_restore(struct committer_peer *peer, struct durable *durable, struct mesh *mesh)
+{
+    struct record_journal begin = {
+        .kind = RECORD_RESTORE_BEGIN, .serial = peer->taken, .epoch = peer->restore.epoch};
+    if (mesh_reserve(mesh, peer->worker, ring_record_max(&mesh->out[peer->worker])) == NULL)
+        return -EAGAIN; /* before a number is taken */
+    int r = durable_take_run(durable, &begin.run);
+    if (r < 0)
+        return r;
+    check(record_put_journal(mesh, peer->worker, &begin));
+    durable_restore_start(&peer->restore.walk);
+    peer->restore.is_begun = true;
+    return 0;
+}
+
+int committer_peer_restore(struct committer_peer *peer, struct durable *durable,
+                           struct durable_batch *batch, struct mesh *mesh,
+                           const struct region *region)
+{
+    struct home home = {region, peer->worker};
+    const struct record_journal end = {.kind = RECORD_RESTORE_END, .epoch = peer->restore.epoch};
+    int r = peer->restore.is_begun ? 0 : begin_restore(peer, durable, mesh);
+    if (r == 0)
+        r = durable_env_begin_read(durable->env);
+    if (r < 0)
+        return r;
+    r = send_items(peer, durable, batch, mesh, &home);
+    durable_env_abort(durable->env);
+    if (r == 0 && !record_put_journal(mesh, peer->worker, &end))
+        r = -EAGAIN;
+    if (r < 0)
+        return r;
+    peer->restore = (struct committer_restore){0};
+    peer->refusal_count = 0; /* they were for its predecessor */
+    peer->due = peer->taken; /* RESTORE_BEGIN told it */
+    peer->confirmed = peer->taken;
+    return 0;
+}

@@ -1,0 +1,443 @@
+#include "master/store/committer_work.h"
+
+#include "common/base/check.h"
+#include "common/base/clock.h"
+#include "master/store/durable/durable_apply.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+/*
+ * A turn: take what is in the rings into the batch; commit it, if something is left
+ * after what cancels out; only then answer, and only then give back the room in the
+ * rings. While a commit syncs, records pile up in the rings: they are the next group.
+ *
+ *   strict   every turn commits; CONFIRM means: on disk
+ *   relaxed  CONFIRM means: taken. The rings outlive any process of ours, so only a
+ *            power cut loses what waits, at most commit_interval, for the commit.
+ *
+ * A commit that fails is tried again with the same batch, which goes on merging what
+ * comes, as far as the rings reach.
+ *
+ * Death: what was committed but not confirmed is confirmed by the successor, from the
+ * serials that are committed along; all else is read again from the rings.
+ */
+
+enum {
+    LOG_BURST = 3,
+    BATCH_MAX = 16384, /* rows of a batch before it is committed in any case */
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 2000,
+    PROBE_MS = 1000,      /* between looks whether there is room again */
+    STOP_MAX_MS = 5000,   /* of trying in vain */
+    SWEEP_ROWS = 16,      /* retained messages looked at per commit: are they expired? */
+    PROBE_SIZE = 1 << 20, /* to be free to end the state FULL, */
+    PROBE_PART = 16,      /* ... or this part of persistence_size_max */
+    MESSAGE_SIZE_MAX = (256 << 20) + 2 * UINT16_MAX
+};
+
+/* -- take -- */
+
+static void set_aside(struct committer_work *c, unsigned worker, const char *why)
+{
+    unsigned suppressed;
+    stats_add(c->stats, STAT_quarantined, 1);
+    if (log_rate_allows(&c->broken_rate, LOG_BURST, &suppressed))
+        log_error("A journal record of worker %u was set aside: %s. (%u more like this.)", worker,
+                  why, suppressed);
+}
+
+static void take_body(struct committer_work *c, struct committer_peer *peer,
+                      const struct ring_record *record)
+{
+    struct record_message message;
+    switch (record_get_message(&peer->assembly, record, MESSAGE_SIZE_MAX, &message)) {
+    case RECORD_BROKEN:
+        set_aside(c, peer->worker, "it is malformed");
+        return;
+    case RECORD_PARTIAL:
+        return;
+    case RECORD_WHOLE:
+        break;
+    }
+    if (message.purpose != RECORD_FOR_JOURNAL) {
+        set_aside(c, peer->worker, "it is for somebody else");
+        return;
+    }
+    uint8_t *memory = peer->assembly.memory;
+    peer->assembly = (struct record_assembly){0}; /* its memory is the body's now */
+    committer_peer_take_body(peer, &c->batch, &message, memory);
+}
+
+static bool is_from_worker(enum record_kind kind)
+{
+    return kind >= RECORD_SESSION && kind <= RECORD_FORGET_WILL;
+}
+
+/* What was set aside was of the serials just before this one. */
+static void refuse_lost(struct committer_peer *peer, uint64_t serial)
+{
+    for (; peer->lost > 0; peer->lost--)
+        committer_peer_refuse(peer, serial - peer->lost, REASON_UNSPECIFIED_ERROR);
+}
+
+static void take_journal(struct committer_work *c, struct committer_peer *peer,
+                         const struct ring_record *record)
+{
+    struct record_journal journal;
+    if (!record_get_journal(record, &journal)) {
+        set_aside(c, peer->worker, "it is malformed");
+        peer->lost++;
+        return;
+    }
+    peer->is_known = true;
+    if (journal.kind == RECORD_JOURNAL_RESET) {
+        committer_peer_reset(peer, &c->batch, journal.epoch);
+        c->commit_wanted = true;
+        return;
+    }
+    if (!is_from_worker(journal.kind)) {
+        set_aside(c, peer->worker, "it is for a worker");
+        return;
+    }
+    peer->body_is_unused = false;
+    if (journal.serial <= peer->kept)
+        return; /* a predecessor of this process did it */
+    refuse_lost(peer, journal.serial);
+    if (!durable_batch_add(&c->batch, peer->worker, &journal))
+        committer_peer_refuse(peer, journal.serial, REASON_UNSPECIFIED_ERROR);
+    if (journal.serial > peer->taken)
+        peer->taken = journal.serial;
+    c->commit_wanted = c->commit_wanted || peer->refusal_count > 0;
+    stats_add(c->stats, STAT_durable_records, 1);
+}
+
+static void take_record(struct committer_work *c, struct committer_peer *peer,
+                        const struct ring_record *record)
+{
+    if (record->quarantined) {
+        set_aside(c, peer->worker, "it ended this process twice");
+        peer->lost += record_is_journal(record->kind);
+    } else if (record->kind == RECORD_MESSAGE || record->kind == RECORD_FRAGMENT)
+        take_body(c, peer, record);
+    else
+        take_journal(c, peer, record);
+}
+
+static void take_from(struct committer_work *c, struct committer_peer *peer)
+{
+    struct ring *ring = &c->mesh.in[peer->worker];
+    struct ring_record record;
+    uint32_t position = ring_taken(ring);
+    while (c->batch.count < BATCH_MAX && !committer_peer_is_stalled(peer) &&
+           ring_next(ring, &record)) {
+        if (record.kind == RECORD_MESSAGE)
+            peer->body_at = position;
+        take_record(c, peer, &record);
+        position = ring_taken(ring);
+    }
+    ring_put_down(ring);
+    if (position - peer->released >= c->inherit->region->header->ring_size / 2)
+        c->commit_wanted = true;
+}
+
+static void take_all(struct committer_work *c)
+{
+    for (unsigned i = 0; i < c->peer_count; i++) {
+        take_from(c, &c->peers[i]);
+        if (c->is_relaxed && c->has_margin && c->state == RECORD_JOURNAL_OK)
+            c->peers[i].due = c->peers[i].taken;
+    }
+    if (c->oldest_ms == 0 && c->batch.count > 0)
+        c->oldest_ms = clock_now_ms();
+}
+
+/* -- commit -- */
+
+static void set_state(struct committer_work *c, enum record_journal_state state)
+{
+    if (state == c->state)
+        return;
+    if (state == RECORD_JOURNAL_OK)
+        log_notice("The disk takes persistent data again.");
+    else if (state == RECORD_JOURNAL_FULL)
+        log_error("There is no room for persistent data (persistence_size_max, or the disk): "
+                  "what needs it is refused.");
+    c->state = state;
+    c->probe_at_ms = clock_now_ms() + PROBE_MS;
+    stats_set(c->stats, STAT_durable_state, (uint64_t)state);
+}
+
+static bool probe_room(struct committer_work *c, size_t size)
+{
+    if (durable_env_begin(c->durable.env) < 0)
+        return false;
+    bool has_room = durable_env_room(c->durable.env, size) == 0;
+    durable_env_abort(c->durable.env);
+    return has_room;
+}
+
+static void on_failure(struct committer_work *c, int error)
+{
+    unsigned suppressed;
+    set_state(c, error == -ENOSPC ? RECORD_JOURNAL_FULL : RECORD_JOURNAL_FAILING);
+    if (log_rate_allows(&c->error_rate, LOG_BURST, &suppressed))
+        log_error("Persistent data can't be written to %s: %s. It is tried again. (%u more like "
+                  "this.)",
+                  c->inherit->durable_path, strerror(-error), suppressed);
+    c->backoff_ms = c->backoff_ms == 0 ? BACKOFF_MIN_MS : c->backoff_ms * 2;
+    if (c->backoff_ms > BACKOFF_MAX_MS)
+        c->backoff_ms = BACKOFF_MAX_MS;
+    c->retry_at_ms = clock_now_ms() + c->backoff_ms;
+}
+
+/* Tells those whose records could not be done; true if there was no room for one. */
+static bool refuse_failed(struct committer_work *c)
+{
+    bool is_full = false;
+    list_for_each(node, &c->batch.changes) {
+        const struct durable_change *change = list_owner(node, struct durable_change, node);
+        if (change->error == 0)
+            continue;
+        is_full = is_full || change->error == -ENOSPC;
+        committer_peer_refuse(&c->peers[change->worker], change->journal.serial,
+                              change->error == -ENOSPC ? REASON_QUOTA_EXCEEDED
+                                                       : REASON_UNSPECIFIED_ERROR);
+    }
+    return is_full;
+}
+
+static void on_committed(struct committer_work *c)
+{
+    bool is_full = refuse_failed(c);
+    durable_batch_clear(&c->batch);
+    for (unsigned i = 0; i < c->peer_count; i++)
+        c->peers[i].due = c->peers[i].taken;
+    c->oldest_ms = 0;
+    c->backoff_ms = 0;
+    c->retry_at_ms = 0;
+    c->commit_wanted = false;
+    if (is_full || c->state == RECORD_JOURNAL_FAILING)
+        set_state(c, is_full ? RECORD_JOURNAL_FULL : RECORD_JOURNAL_OK);
+    if (c->is_relaxed)
+        c->has_margin =
+            probe_room(c, (size_t)2 * c->inherit->region->header->ring_size * c->peer_count);
+}
+
+static void count_commit(struct committer_work *c, uint64_t begin_ns, uint64_t written)
+{
+    uint64_t after = durable_env_written(c->durable.env);
+    if (after == written)
+        return; /* all cancelled out */
+    stats_add(c->stats, STAT_durable_commits, 1);
+    stats_add(c->stats, STAT_durable_commit_us, (clock_now_ns() - begin_ns) / 1000);
+    stats_add(c->stats, STAT_durable_bytes, after - written);
+}
+
+static void set_gauges(struct committer_work *c)
+{
+    stats_set(c->stats, STAT_durable_sessions, c->durable.sessions);
+    stats_set(c->stats, STAT_durable_messages, c->durable.deliveries);
+    stats_add(c->stats, STAT_durable_damaged, c->durable.damaged - c->damaged_counted);
+    c->damaged_counted = c->durable.damaged;
+}
+
+static void commit(struct committer_work *c)
+{
+    uint64_t serials[CONF_WORKERS_MAX];
+    uint64_t begin_ns = clock_now_ns();
+    uint64_t written = durable_env_written(c->durable.env);
+    for (unsigned i = 0; i < c->peer_count; i++)
+        serials[i] = c->peers[i].taken;
+    if (c->batch.count > 0)
+        durable_sweep(&c->durable, &c->batch, SWEEP_ROWS);
+    int r = durable_apply(&c->durable, &c->batch, serials, c->peer_count);
+    if (r < 0) {
+        on_failure(c, r);
+        return;
+    }
+    on_committed(c);
+    count_commit(c, begin_ns, written);
+    set_gauges(c);
+}
+
+/* When the batch has to be committed; UINT64_MAX: there is no need. */
+static uint64_t commit_at_ms(const struct committer_work *c)
+{
+    bool is_due = c->commit_wanted || !c->is_relaxed || c->batch.count >= BATCH_MAX;
+    uint64_t at_ms = is_due ? 0 : c->oldest_ms + c->inherit->conf->commit_interval_s * 1000;
+    if (c->batch.count == 0 && !c->commit_wanted)
+        return UINT64_MAX;
+    return at_ms < c->retry_at_ms ? c->retry_at_ms : at_ms;
+}
+
+/* -- answer -- */
+
+static void release(struct committer_work *c, struct committer_peer *peer)
+{
+    uint32_t end = committer_peer_release_end(peer, ring_taken(&c->mesh.in[peer->worker]),
+                                              c->inherit->region->header->ring_size);
+    if (end == peer->released)
+        return;
+    committer_peer_keep_body(peer, &c->batch);
+    mesh_release_to(&c->mesh, peer->worker, end);
+    peer->released = end;
+}
+
+static void restore(struct committer_work *c, struct committer_peer *peer)
+{
+    int r = committer_peer_restore(peer, &c->durable, &c->batch, &c->mesh, c->inherit->region);
+    if (r < 0 && r != -EAGAIN)
+        on_failure(c, r);
+    else if (c->state == RECORD_JOURNAL_FAILING)
+        on_committed(c); /* the batch is empty: nothing fails any more */
+    set_gauges(c);
+}
+
+/* Answers are published before the room is given back that a successor would need to
+ * give them once more. */
+static void answer_all(struct committer_work *c)
+{
+    uint64_t now_ms = clock_now_ms();
+    for (unsigned i = 0; i < c->peer_count; i++) {
+        struct committer_peer *peer = &c->peers[i];
+        if (peer->restore.is_wanted && c->batch.count == 0 && now_ms >= c->retry_at_ms)
+            restore(c, peer);
+        committer_peer_answer(peer, &c->mesh, c->state);
+    }
+    mesh_publish(&c->mesh);
+    for (unsigned i = 0; i < c->peer_count && c->batch.count == 0; i++)
+        release(c, &c->peers[i]);
+}
+
+void committer_work_turn(struct committer_work *c)
+{
+    take_all(c);
+    if (clock_now_ms() >= commit_at_ms(c))
+        commit(c);
+    if (c->state == RECORD_JOURNAL_FULL && clock_now_ms() >= c->probe_at_ms) {
+        c->probe_at_ms = clock_now_ms() + PROBE_MS;
+        uint64_t part = c->inherit->conf->persistence_size_max / PROBE_PART;
+        if (probe_room(c, part < PROBE_SIZE ? (size_t)part : PROBE_SIZE))
+            set_state(c, RECORD_JOURNAL_OK);
+    }
+    answer_all(c);
+}
+
+/* -- sleep -- */
+
+static bool peer_is_idle(struct committer_work *c, const struct committer_peer *peer)
+{
+    if (committer_peer_is_waiting(peer, c->state) &&
+        (c->mesh.refused & UINT64_C(1) << peer->worker) == 0 && clock_now_ms() >= c->retry_at_ms)
+        return false;
+    bool can_take = !committer_peer_is_stalled(peer) && c->batch.count < BATCH_MAX;
+    return !can_take || !ring_has_next(&c->mesh.in[peer->worker]);
+}
+
+/* Has a ring room again, where an answer had none? */
+static bool has_room(struct committer_work *c)
+{
+    for (unsigned i = 0; i < c->peer_count; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if ((c->mesh.refused & bit) == 0 || !ring_want_room(&c->mesh.out[i], c->mesh.wanted[i]))
+            continue;
+        c->mesh.refused &= ~bit;
+        return true;
+    }
+    return false;
+}
+
+bool committer_work_is_idle(struct committer_work *c)
+{
+    if (clock_now_ms() >= commit_at_ms(c))
+        return false;
+    for (unsigned i = 0; i < c->peer_count; i++)
+        if (!peer_is_idle(c, &c->peers[i]))
+            return false;
+    return !has_room(c);
+}
+
+int committer_work_wait_ms(const struct committer_work *c)
+{
+    uint64_t now_ms = clock_now_ms();
+    uint64_t at_ms = commit_at_ms(c);
+    if (c->state == RECORD_JOURNAL_FULL && c->probe_at_ms < at_ms)
+        at_ms = c->probe_at_ms;
+    if (c->retry_at_ms > now_ms && c->retry_at_ms < at_ms)
+        at_ms = c->retry_at_ms;
+    if (at_ms == UINT64_MAX)
+        return -1;
+    return at_ms <= now_ms ? 0 : (int)(at_ms - now_ms);
+}
+
+static bool is_empty(struct committer_work *c)
+{
+    for (unsigned i = 0; i < c->peer_count; i++)
+        if (!committer_peer_is_stalled(&c->peers[i]) && ring_has_next(&c->mesh.in[i]))
+            return false;
+    return c->batch.count == 0;
+}
+
+/* The workers are gone: what they left in the rings comes to the disk. */
+void committer_work_finish(struct committer_work *c)
+{
+    uint64_t give_up_ms = clock_now_ms() + STOP_MAX_MS;
+    do {
+        c->commit_wanted = true;
+        committer_work_turn(c);
+        if (c->retry_at_ms != 0)
+            poll(NULL, 0, BACKOFF_MIN_MS);
+    } while (!is_empty(c) && clock_now_ms() < give_up_ms);
+    if (!is_empty(c))
+        log_error("Persistent data could not be written before the end: it is lost.");
+}
+
+static int open_peers(struct committer_work *c)
+{
+    int r = 0;
+    c->peer_count = c->inherit->region->worker_count;
+    for (unsigned i = 0; i < c->peer_count && r == 0; i++) {
+        uint64_t kept;
+        r = durable_read_serial(&c->durable, i, &kept);
+        if (r == 0)
+            committer_peer_init(&c->peers[i], i, kept, c->inherit->is_successor);
+    }
+    return r;
+}
+
+int committer_work_open(struct committer_work *ret_work, const struct inherit *inherit)
+{
+    struct committer_work *c = ret_work;
+    const struct hash_key *key = region_key(inherit->region);
+    unsigned slot = region_committer_slot(inherit->region);
+    *c = (struct committer_work){.inherit = inherit};
+    c->stats = stats_of(inherit->region, slot);
+    c->is_relaxed = inherit->conf->durability == CONF_DURABILITY_RELAXED;
+    durable_batch_init(&c->batch, key);
+    int r = durable_open(&c->durable, inherit->durable_path, inherit->conf->persistence_size_max,
+                         key, inherit->is_successor);
+    if (r == 0)
+        r = open_peers(c);
+    if (r < 0) {
+        committer_work_close(c);
+        return r;
+    }
+    mesh_open(&c->mesh, inherit->region, slot, inherit->bell_fds);
+    for (unsigned i = 0; i < c->peer_count; i++)
+        c->peers[i].released = ring_taken(&c->mesh.in[i]);
+    on_committed(c);
+    stats_set(c->stats, STAT_durable_state, RECORD_JOURNAL_OK);
+    set_gauges(c);
+    return 0;
+}
+
+void committer_work_close(struct committer_work *c)
+{
+    durable_batch_clear(&c->batch);
+    for (unsigned i = 0; i < c->peer_count; i++)
+        committer_peer_done(&c->peers[i], &c->batch);
+    durable_batch_done(&c->batch);
+    durable_close(&c->durable);
+}

@@ -1,0 +1,278 @@
+#include "master/store/durable/durable_apply.h"
+
+#include "common/base/check.h"
+#include "master/store/durable/durable_body.h"
+#include "master/store/durable/durable_message.h"
+#include "master/store/durable/durable_row.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROW_OVERHEAD = 128 }; /* bytes of a small row with its key, generously */
+
+/* One transaction in the making. */
+struct apply {
+    struct durable *durable;
+    struct durable_batch *batch;
+    int64_t sessions; /* how many more there will be */
+    int64_t deliveries;
+};
+
+/* A delete that finds nothing is as good. */
+static int delete_row(struct apply *a, const struct durable_key *key)
+{
+    int r = durable_env_delete(a->durable->env, key);
+    return r == -ENOENT ? 0 : r;
+}
+
+/* Room for a change that grows, which is refused without it. 0 with room; -ENOSPC. */
+static int take_room(struct apply *a, struct durable_change *change, size_t size)
+{
+    int r = durable_env_room(a->durable->env, size + ROW_OVERHEAD);
+    if (r < 0)
+        change->error = r;
+    return r;
+}
+
+static int put_row(struct apply *a, struct durable_change *change)
+{
+    const struct record_journal *journal = &change->journal;
+    if (take_room(a, change, journal->name.size + journal->ids.size) < 0)
+        return 0;
+    return durable_row_put(a->durable->env, &a->durable->clock, &change->key, journal);
+}
+
+/* -- deliveries -- */
+
+/* The delivery of a row. 0, -ENOENT (or damaged), or -errno. */
+static int get_delivery(struct apply *a, const struct durable_key *key,
+                        struct record_journal *ret_journal)
+{
+    struct bytes content;
+    int r = durable_env_get(a->durable->env, key, &content);
+    if (r == 0 && !durable_row_decode(&a->durable->clock, key, content, ret_journal))
+        r = -EBADMSG;
+    return r == -EBADMSG ? -ENOENT : r;
+}
+
+static int leave_body(struct apply *a, uint64_t message_id)
+{
+    return message_id == 0 ? 0 : durable_body_leave(a->durable, a->batch, message_id);
+}
+
+static int delete_delivery(struct apply *a, const struct durable_key *key)
+{
+    struct record_journal old;
+    int r = get_delivery(a, key, &old);
+    if (r == 0)
+        r = leave_body(a, old.message_id);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    r = durable_env_delete(a->durable->env, key);
+    if (r == 0)
+        a->deliveries--;
+    return r == -ENOENT ? 0 : r;
+}
+
+/* The old row is read before the new one is written: what it lends is copied. */
+static int update_delivery(struct apply *a, struct durable_change *change)
+{
+    struct record_journal row;
+    int r = get_delivery(a, &change->key, &row);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (change->journal.packet_id != 0)
+        row.packet_id = change->journal.packet_id;
+    if (change->journal.released) {
+        r = leave_body(a, row.message_id);
+        row.message_id = 0;
+        row.released = true;
+    }
+    uint8_t *ids = malloc(row.ids.size + 1);
+    if (ids == NULL)
+        return -ENOMEM;
+    memcpy(ids, row.ids.data, row.ids.size);
+    row.ids.data = ids;
+    if (r == 0)
+        r = durable_row_put(a->durable->env, &a->durable->clock, &change->key, &row);
+    free(ids);
+    return r;
+}
+
+static int put_delivery(struct apply *a, struct durable_change *change)
+{
+    struct record_journal old = {0};
+    uint64_t message_id = change->journal.message_id;
+    int found = get_delivery(a, &change->key, &old);
+    if (found < 0 && found != -ENOENT)
+        return found;
+    if (take_room(a, change, change->journal.ids.size) < 0)
+        return 0;
+    if (old.message_id != message_id) {
+        int r = message_id == 0 ? 0 : durable_body_use(a->durable, a->batch, message_id);
+        if (r == -ENOENT || r == -ENOSPC) {
+            change->error = r;
+            return 0;
+        }
+        if (r == 0)
+            r = leave_body(a, old.message_id);
+        if (r < 0)
+            return r;
+    }
+    a->deliveries += found == -ENOENT;
+    return durable_row_put(a->durable->env, &a->durable->clock, &change->key, &change->journal);
+}
+
+static int apply_delivery(struct apply *a, struct durable_change *change)
+{
+    switch (change->action) {
+    case DURABLE_PUT:
+        return put_delivery(a, change);
+    case DURABLE_UPDATE:
+        return update_delivery(a, change);
+    case DURABLE_DELETE:
+        return delete_delivery(a, &change->key);
+    }
+    unreachable();
+}
+
+/* -- sessions -- */
+
+/* All rows of one kind that a session has. */
+static int delete_rows(struct apply *a, enum durable_kind kind, uint64_t session)
+{
+    struct durable_key key = durable_key_number(kind, session);
+    struct bytes content;
+    int r = 0;
+    while (r == 0) {
+        r = durable_env_next(a->durable->env, &key, DURABLE_NUMBER_PREFIX, &content);
+        if (r == -EBADMSG)
+            r = 0;
+        if (r == 0)
+            r = kind == DURABLE_QUEUE ? delete_delivery(a, &key) : delete_row(a, &key);
+    }
+    return r == -ENOENT ? 0 : r;
+}
+
+static int end_session(struct apply *a, const struct durable_change *change)
+{
+    uint64_t session = durable_key_first(&change->key);
+    int r = durable_env_delete(a->durable->env, &change->key);
+    if (r == 0)
+        a->sessions--;
+    if (r == 0 || r == -ENOENT)
+        r = delete_rows(a, DURABLE_SUBSCRIPTION, session);
+    if (r == 0)
+        r = delete_rows(a, DURABLE_RECEIVED, session);
+    if (r == 0)
+        r = delete_rows(a, DURABLE_QUEUE, session);
+    return r;
+}
+
+static int apply_session(struct apply *a, struct durable_change *change)
+{
+    if (change->action == DURABLE_DELETE)
+        return end_session(a, change);
+    bool is_new = !durable_env_has(a->durable->env, &change->key);
+    int r = put_row(a, change);
+    if (r == 0 && is_new && change->error == 0)
+        a->sessions++;
+    return r;
+}
+
+/* Does the change belong to a session that ends in this batch? */
+static bool is_void(const struct apply *a, const struct durable_change *change)
+{
+    struct durable_key key = durable_key_number(DURABLE_SESSION, durable_key_first(&change->key));
+    const struct durable_change *session = durable_batch_find(a->batch, &key);
+    return session != NULL && session->action == DURABLE_DELETE;
+}
+
+/* -- all -- */
+
+static int apply_message(struct apply *a, struct durable_change *change)
+{
+    if (change->action == DURABLE_DELETE)
+        return delete_row(a, &change->key);
+    const struct record_message *message = &change->body->message;
+    if (take_room(a, change, durable_message_size(message)) < 0)
+        return 0;
+    return durable_message_put(a->durable->env, &a->durable->clock, &change->key, message);
+}
+
+static int apply_change(struct apply *a, struct durable_change *change)
+{
+    enum durable_kind kind = durable_key_kind(&change->key);
+    change->error = 0;
+    if (kind == DURABLE_SESSION)
+        return apply_session(a, change);
+    if (kind == DURABLE_RETAINED || kind == DURABLE_WILL)
+        return apply_message(a, change);
+    if (is_void(a, change))
+        return 0;
+    if (kind == DURABLE_QUEUE)
+        return apply_delivery(a, change);
+    return change->action == DURABLE_DELETE ? delete_row(a, &change->key) : put_row(a, change);
+}
+
+static int put_totals(const struct apply *a)
+{
+    struct durable_key key = durable_key_of(DURABLE_TOTALS);
+    uint8_t memory[16];
+    struct writer w = writer_of(memory, sizeof memory);
+    writer_u64(&w, a->durable->sessions + (uint64_t)a->sessions);
+    writer_u64(&w, a->durable->deliveries + (uint64_t)a->deliveries);
+    return durable_env_put(a->durable->env, &key, (struct bytes){memory, sizeof memory});
+}
+
+static int put_serials(struct apply *a, const uint64_t *serials, unsigned worker_count)
+{
+    int r = 0;
+    for (unsigned i = 0; i < worker_count && r == 0; i++) {
+        struct durable_key key = durable_key_number(DURABLE_SERIAL, i);
+        uint64_t old;
+        r = durable_row_get_number(a->durable->env, &key, &old);
+        if (r == 0 && old != serials[i])
+            r = durable_row_put_number(a->durable->env, &key, serials[i]);
+    }
+    if (r == 0)
+        r = put_totals(a);
+    return r == 0 ? durable_clock_note(&a->durable->clock, a->durable->env) : r;
+}
+
+static int fill(struct apply *a, const uint64_t *serials, unsigned worker_count)
+{
+    int r = 0;
+    list_for_each(node, &a->batch->changes)
+        if (r == 0)
+            r = apply_change(a, list_owner(node, struct durable_change, node));
+    if (r == 0)
+        r = durable_body_write(a->durable, a->batch);
+    if (r == 0 && durable_env_is_changed(a->durable->env))
+        r = put_serials(a, serials, worker_count);
+    return r;
+}
+
+int durable_apply(struct durable *durable, struct durable_batch *batch, const uint64_t *serials,
+                  unsigned worker_count)
+{
+    struct apply a = {.durable = durable, .batch = batch};
+    if (batch->count == 0)
+        return 0;
+    int r = durable_env_begin(durable->env);
+    if (r < 0)
+        return r;
+    r = fill(&a, serials, worker_count);
+    durable_body_forget(batch);
+    if (r < 0) {
+        durable_env_abort(durable->env);
+        return r;
+    }
+    r = durable_env_commit(durable->env);
+    if (r < 0)
+        return r;
+    durable->sessions += (uint64_t)a.sessions;
+    durable->deliveries += (uint64_t)a.deliveries;
+    return 0;
+}

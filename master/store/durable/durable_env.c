@@ -1,0 +1,415 @@
+#include "master/store/durable/durable_env.h"
+
+#include "common/base/check.h"
+#include "common/base/hash.h"
+#include "common/base/log.h"
+#include "master/store/durable/durable_repair.h"
+#include "shm/live/live_room.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/*
+ * The row FORMAT is what a version of any age must understand before all else: a
+ * magic word, the number of the format, and its complement in place of a checksum.
+ * Formats below ours would be brought up to date here; there is none yet.
+ */
+
+enum {
+    FORMAT = 1,
+    SUM_SIZE = 8,
+    UNSAFE_FLAGS = MDB_NOSYNC | MDB_NOMETASYNC | MDB_MAPASYNC | MDB_WRITEMAP,
+    DISK_FULL_BELOW = 1 << 20
+};
+
+#define FORMAT_MAGIC 0x43525452U /* "CRTR" */
+
+struct durable_env {
+    MDB_env *env;
+    MDB_dbi dbi;
+    MDB_txn *transaction; /* the open one */
+    MDB_txn *reader;      /* at rest, for live_room.c */
+    int folder_fd;        /* holds the lock */
+    bool is_writing;
+    int error;        /* what spoiled the transaction */
+    unsigned changes; /* of the transaction */
+    uint64_t written;
+    struct live_room room;
+};
+
+/* Against accidents and not against people, so it need not be secret; a constant
+ * can't be lost with a row. */
+static const struct hash_key sum_key = {"courtier row sum"};
+
+static int failure(struct durable_env *env, int code)
+{
+    struct statvfs fs;
+    if (code == 0)
+        return 0;
+    if (code == MDB_NOTFOUND)
+        return -ENOENT;
+    if (code == MDB_MAP_FULL || code == MDB_TXN_FULL)
+        return -ENOSPC;
+    /* LMDB gives EIO where a write came out short. */
+    if (code == EIO && fstatvfs(env->folder_fd, &fs) == 0 &&
+        (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BELOW)
+        return -ENOSPC;
+    return code > 0 ? -code : -EBADMSG;
+}
+
+static MDB_val to_value(struct bytes b)
+{
+    union {
+        const uint8_t *in;
+        void *out;
+    } data = {.in = b.data}; /* LMDB does not write through keys and values */
+    return (MDB_val){.mv_size = b.size, .mv_data = data.out};
+}
+
+/* -- rows -- */
+
+/* Of the key too: a row in the place of another one is damage. */
+static uint64_t sum_of(const struct durable_key *key, struct bytes content)
+{
+    return hash_short(&sum_key, content) ^
+           (hash_short(&sum_key, durable_key_bytes(key)) * 0x9E3779B97F4A7C15U);
+}
+
+static int open_value(const struct durable_key *key, const MDB_val *value,
+                      struct bytes *ret_content)
+{
+    struct bytes content = {value->mv_data, value->mv_size};
+    uint64_t sum;
+    if (content.size >= SUM_SIZE) {
+        content.size -= SUM_SIZE;
+        memcpy(&sum, content.data + content.size, SUM_SIZE);
+        *ret_content = content;
+        if (sum == sum_of(key, content))
+            return 0;
+    }
+    return -EBADMSG;
+}
+
+int durable_env_get(struct durable_env *env, const struct durable_key *key,
+                    struct bytes *ret_content)
+{
+    MDB_val at = to_value(durable_key_bytes(key));
+    MDB_val value;
+    check(env->transaction != NULL);
+    int r = mdb_get(env->transaction, env->dbi, &at, &value);
+    return r != 0 ? failure(env, r) : open_value(key, &value, ret_content);
+}
+
+bool durable_env_has(struct durable_env *env, const struct durable_key *key)
+{
+    MDB_val at = to_value(durable_key_bytes(key));
+    MDB_val value;
+    check(env->transaction != NULL);
+    return mdb_get(env->transaction, env->dbi, &at, &value) == 0;
+}
+
+/* To the first row behind *key. 0 or an error of LMDB. */
+static int step(struct durable_env *env, const struct durable_key *key, MDB_val *ret_at,
+                MDB_val *ret_value)
+{
+    MDB_cursor *cursor;
+    struct bytes from = durable_key_bytes(key);
+    int r = mdb_cursor_open(env->transaction, env->dbi, &cursor);
+    if (r != 0)
+        return r;
+    *ret_at = to_value(from);
+    r = mdb_cursor_get(cursor, ret_at, ret_value, MDB_SET_RANGE);
+    if (r == 0 && bytes_equal(from, (struct bytes){ret_at->mv_data, ret_at->mv_size}))
+        r = mdb_cursor_get(cursor, ret_at, ret_value, MDB_NEXT);
+    mdb_cursor_close(cursor);
+    return r;
+}
+
+int durable_env_next(struct durable_env *env, struct durable_key *key, size_t prefix,
+                     struct bytes *ret_content)
+{
+    MDB_val at;
+    MDB_val value;
+    check(env->transaction != NULL && prefix <= key->size);
+    int r = step(env, key, &at, &value);
+    if (r != 0)
+        return failure(env, r);
+    if (at.mv_size < prefix || memcmp(at.mv_data, key->bytes, prefix) != 0)
+        return -ENOENT;
+    if (at.mv_size > DURABLE_KEY_MAX)
+        return -EIO; /* no version of ours wrote it */
+    key->size = (uint8_t)at.mv_size;
+    memcpy(key->bytes, at.mv_data, at.mv_size);
+    return open_value(key, &value, ret_content);
+}
+
+/* Result of a write. */
+static int written(struct durable_env *env, int code, size_t size)
+{
+    int r = failure(env, code);
+    if (r != 0 && r != -ENOENT && env->error == 0)
+        env->error = r;
+    if (r == 0) {
+        env->changes++;
+        env->written += size;
+    }
+    return env->error != 0 ? env->error : r;
+}
+
+int durable_env_reserve(struct durable_env *env, const struct durable_key *key, size_t size,
+                        uint8_t **ret_memory)
+{
+    MDB_val at = to_value(durable_key_bytes(key));
+    MDB_val data = {.mv_size = size + SUM_SIZE};
+    check(env->is_writing);
+    int r =
+        written(env, mdb_put(env->transaction, env->dbi, &at, &data, MDB_RESERVE), size + SUM_SIZE);
+    if (r == 0)
+        *ret_memory = data.mv_data;
+    return r;
+}
+
+void durable_env_seal(struct durable_env *env, const struct durable_key *key, uint8_t *memory,
+                      size_t size)
+{
+    uint64_t sum = sum_of(key, (struct bytes){memory, size});
+    check(env->is_writing);
+    memcpy(memory + size, &sum, SUM_SIZE);
+}
+
+int durable_env_put(struct durable_env *env, const struct durable_key *key, struct bytes content)
+{
+    uint8_t *memory;
+    int r = durable_env_reserve(env, key, content.size, &memory);
+    if (r != 0)
+        return r;
+    memcpy(memory, content.data, content.size);
+    durable_env_seal(env, key, memory, content.size);
+    return 0;
+}
+
+int durable_env_put_raw(struct durable_env *env, const struct durable_key *key, struct bytes value)
+{
+    MDB_val at = to_value(durable_key_bytes(key));
+    MDB_val data = to_value(value);
+    check(env->is_writing);
+    return written(env, mdb_put(env->transaction, env->dbi, &at, &data, 0), value.size);
+}
+
+int durable_env_delete(struct durable_env *env, const struct durable_key *key)
+{
+    MDB_val at = to_value(durable_key_bytes(key));
+    check(env->is_writing);
+    return written(env, mdb_del(env->transaction, env->dbi, &at, NULL), 0);
+}
+
+int durable_env_room(struct durable_env *env, size_t size)
+{
+    check(env->is_writing);
+    return live_room_take(&env->room, env->transaction, env->dbi, size);
+}
+
+/* -- transactions -- */
+
+static int begin(struct durable_env *env, unsigned flags)
+{
+    check(env->transaction == NULL);
+    int r = mdb_txn_begin(env->env, NULL, flags, &env->transaction);
+    if (r != 0)
+        env->transaction = NULL;
+    env->is_writing = r == 0 && (flags & MDB_RDONLY) == 0;
+    env->error = 0;
+    env->changes = 0;
+    return failure(env, r);
+}
+
+int durable_env_begin_read(struct durable_env *env)
+{
+    return begin(env, MDB_RDONLY);
+}
+
+int durable_env_begin(struct durable_env *env)
+{
+    int r = begin(env, 0);
+    if (r == 0)
+        live_room_begin(&env->room);
+    return r;
+}
+
+void durable_env_abort(struct durable_env *env)
+{
+    check(env->transaction != NULL);
+    mdb_txn_abort(env->transaction);
+    env->transaction = NULL;
+    env->is_writing = false;
+}
+
+int durable_env_commit(struct durable_env *env)
+{
+    int r = env->error;
+    if (r != 0 || env->changes == 0) {
+        durable_env_abort(env);
+        return r;
+    }
+    r = mdb_txn_commit(env->transaction);
+    env->transaction = NULL;
+    env->is_writing = false;
+    return failure(env, r);
+}
+
+bool durable_env_is_changed(const struct durable_env *env)
+{
+    return env->changes > 0;
+}
+
+/* -- open and close -- */
+
+static int lock_folder(struct durable_env *env, const char *folder)
+{
+    env->folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (env->folder_fd < 0)
+        return -errno;
+    if (flock(env->folder_fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    return 0;
+}
+
+static int open_lmdb(struct durable_env *env, const char *folder, uint64_t size_max)
+{
+    unsigned flags = 0;
+    int r = mdb_env_create(&env->env);
+    if (r != 0)
+        return failure(env, r);
+    r = mdb_env_set_mapsize(env->env, size_max > SIZE_MAX ? SIZE_MAX : (size_t)size_max);
+    if (r == 0)
+        r = mdb_env_open(env->env, folder, MDB_NOTLS | MDB_NOLOCK | MDB_NORDAHEAD, 0600);
+    if (r == 0)
+        r = mdb_env_get_flags(env->env, &flags);
+    if (r != 0)
+        return failure(env, r);
+    check((flags & UNSAFE_FLAGS) == 0);
+    return fsync(env->folder_fd) != 0 ? -errno : 0; /* the new file's name */
+}
+
+/* A damaged meta page has a sister, which leads to the commit before. */
+static int open_or_repair(struct durable_env *env, const char *folder, uint64_t size_max)
+{
+    int r = open_lmdb(env, folder, size_max);
+    for (unsigned good = 0; good < 2 && r == -EBADMSG; good++) {
+        if (durable_repair(env->folder_fd, good) < 0)
+            continue;
+        mdb_env_close(env->env);
+        env->env = NULL;
+        r = open_lmdb(env, folder, size_max);
+        if (r == 0)
+            log_error("The database in %s was damaged at its beginning, and repaired: the last "
+                      "commit may be missing. The old file is data.mdb.damaged.",
+                      folder);
+    }
+    return r;
+}
+
+/* 0; -ENOENT: a new environment; -EPROTO: of a newer version. */
+static int check_format(struct durable_env *env)
+{
+    MDB_stat stat;
+    MDB_val value;
+    struct durable_key key = durable_key_of(DURABLE_FORMAT);
+    MDB_val at = to_value(durable_key_bytes(&key));
+    int r = mdb_env_stat(env->env, &stat);
+    if (r == 0 && stat.ms_entries == 0)
+        return -ENOENT;
+    r = durable_env_begin_read(env);
+    if (r == 0)
+        r = failure(env, mdb_dbi_open(env->transaction, NULL, 0, &env->dbi));
+    if (r == 0)
+        r = failure(env, mdb_get(env->transaction, env->dbi, &at, &value));
+    if (r == 0) {
+        struct reader reader = reader_of((struct bytes){value.mv_data, value.mv_size});
+        uint32_t magic = reader_u32(&reader);
+        uint32_t format = reader_u32(&reader);
+        bool is_whole = reader_u32(&reader) == ~format && !reader.bad && magic == FORMAT_MAGIC;
+        r = is_whole ? (format > FORMAT ? -EPROTO : 0) : -ENOENT; /* a damaged one is made anew */
+    }
+    if (env->transaction != NULL)
+        durable_env_abort(env);
+    return r;
+}
+
+static int write_format(struct durable_env *env)
+{
+    uint8_t memory[12];
+    struct writer w = writer_of(memory, sizeof memory);
+    struct durable_key key = durable_key_of(DURABLE_FORMAT);
+    writer_u32(&w, FORMAT_MAGIC);
+    writer_u32(&w, FORMAT);
+    writer_u32(&w, ~(uint32_t)FORMAT);
+    int r = begin(env, 0);
+    if (r == 0)
+        r = failure(env, mdb_dbi_open(env->transaction, NULL, 0, &env->dbi));
+    if (r == 0)
+        r = durable_env_put_raw(env, &key, (struct bytes){memory, sizeof memory});
+    if (r == 0)
+        return durable_env_commit(env);
+    if (env->transaction != NULL)
+        durable_env_abort(env);
+    return r;
+}
+
+static int open_room(struct durable_env *env)
+{
+    int r = mdb_txn_begin(env->env, NULL, MDB_RDONLY, &env->reader);
+    if (r != 0)
+        return failure(env, r);
+    mdb_txn_reset(env->reader);
+    return live_room_init(&env->room, env->env, env->reader);
+}
+
+int durable_env_open(struct durable_env **ret_env, const char *folder, uint64_t size_max)
+{
+    struct durable_env *env = calloc(1, sizeof *env);
+    if (env == NULL)
+        return -ENOMEM;
+    int r = lock_folder(env, folder);
+    if (r == 0)
+        r = open_or_repair(env, folder, size_max);
+    if (r == 0)
+        r = check_format(env);
+    if (r == -ENOENT && env->env != NULL)
+        r = write_format(env);
+    if (r == 0)
+        r = open_room(env);
+    if (r != 0) {
+        durable_env_close(env);
+        return r;
+    }
+    *ret_env = env;
+    return 0;
+}
+
+void durable_env_close(struct durable_env *env)
+{
+    if (env == NULL)
+        return;
+    if (env->transaction != NULL)
+        mdb_txn_abort(env->transaction);
+    if (env->reader != NULL)
+        mdb_txn_abort(env->reader);
+    if (env->env != NULL)
+        mdb_env_close(env->env);
+    if (env->folder_fd >= 0)
+        close(env->folder_fd);
+    free(env);
+}
+
+uint64_t durable_env_written(const struct durable_env *env)
+{
+    return env->written;
+}

@@ -1,0 +1,88 @@
+#ifndef COURTIER_SHM_RECORD_JOURNAL_H
+#define COURTIER_SHM_RECORD_JOURNAL_H
+
+/*
+ * The journal: what a worker tells the committer about sessions, and what it gets
+ * back after a restart. Every record is absolute, so that reading it twice does no
+ * harm. Serials rise by one per record of a worker's slot and go on over successors.
+ * CONFIRM and REFUSE (record.h) name them: CONFIRM means that all records up to its
+ * serial are on disk, but for those that a REFUSE named before. After the death of a
+ * store process a CONFIRM may come again, and with a lower serial.
+ *
+ *   worker -> committer, first of all:
+ *     JOURNAL_RESET   epoch         nothing else may follow before RESTORE_END, and what
+ *                                   comes before RESTORE_BEGIN was for a predecessor
+ *   worker -> committer, `serial` in each:
+ *     SESSION         session, expiry_s, end_at_ms, version, connected, name (client id)
+ *     SESSION_END     session                        with all that it has
+ *     SUBSCRIBE       session, subscription_id, options, name (filter, with $share/g/)
+ *     UNSUBSCRIBE     session, name
+ *     ENQUEUE         session, seq, message_id, packet_id, qos, retain, released, ids
+ *     SENT            session, seq, packet_id        is in flight now
+ *     RELEASED        session, seq                   PUBREC came: the body is not needed
+ *     DONE            session, seq                   acknowledged, expired, dropped
+ *     RECEIVED        session, packet_id             QoS 2 id from the client, in use
+ *     RECEIVE_END     session, packet_id
+ *     KEEP_RETAINED   message_id                     retained; an empty payload clears
+ *     KEEP_WILL       message_id                     the will of the message's client_id
+ *     FORGET_WILL     name (client id)
+ *   committer -> worker:
+ *     RESTORE_BEGIN   epoch (of the RESET), serial (the last one known: the worker's go
+ *                     on from there), run; again, when a store process died meanwhile
+ *     SESSION, SUBSCRIBE, RECEIVED, ENQUEUE, KEEP_WILL as above, with serial 0
+ *     RESTORE_END     epoch
+ *     JOURNAL_STATE   state
+ *
+ * A body is a message record of purpose RECORD_FOR_JOURNAL, with nothing between it
+ * and the record that needs it. Each KEEP_RETAINED and KEEP_WILL needs one of its own;
+ * an ENQUEUE needs one unless an entry that the worker has enqueued, and is not done
+ * with, refers to the same message. Coming back, a body precedes each ENQUEUE that is
+ * not released, and each KEEP_WILL.
+ */
+
+#include "common/base/bytes.h"
+#include "shm/mesh.h"
+#include "shm/record.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum record_journal_state {
+    RECORD_JOURNAL_OK,
+    RECORD_JOURNAL_FULL,   /* what grows is refused: no room on the disk, or over the limit */
+    RECORD_JOURNAL_FAILING /* nothing can be written: it is tried again */
+};
+
+/* Only the fields that its kind has (above) are sent, the others are 0. */
+struct record_journal {
+    enum record_kind kind;
+    uint64_t serial;
+    uint64_t epoch;           /* of the worker process that sent the RESET */
+    uint64_t session;         /* number, made by the worker, never used twice; not 0 */
+    uint64_t seq;             /* place in the session's queue; rises, is never used twice */
+    uint64_t message_id;      /* never used twice */
+    uint64_t end_at_ms;       /* boot clock: when an offline session ends; 0: not (yet) */
+    uint32_t expiry_s;        /* as the client asked */
+    uint32_t run;             /* never given to any other worker process of this data */
+    uint32_t subscription_id; /* 0: none */
+    uint16_t packet_id;       /* ENQUEUE: 0 while it waits */
+    uint8_t version;          /* enum mqtt_version of the latest connection: 3, 4 or 5 */
+    uint8_t qos;
+    uint8_t options; /* of the subscription, as in SUBSCRIBE */
+    uint8_t state;   /* enum record_journal_state */
+    bool connected;
+    bool retain;
+    bool released;
+    struct bytes name; /* not empty where a kind has it */
+    struct bytes ids;  /* subscription identifiers: uint32_t each, not aligned */
+};
+
+/* Is it one of the kinds above? */
+bool record_is_journal(uint16_t kind);
+/* False when the ring is full: try again later. A name must leave 64 bytes of the
+ * largest record of the ring (check()). Publishes nothing. */
+bool record_put_journal(struct mesh *mesh, unsigned peer, const struct record_journal *journal);
+/* False for a record that does not hold together. Name and ids are borrowed. */
+bool record_get_journal(const struct ring_record *record, struct record_journal *ret_journal);
+
+#endif

@@ -1,0 +1,26 @@
+#ifndef COURTIER_WORKER_ROUTE_REDISTRIBUTE_H
+#define COURTIER_WORKER_ROUTE_REDISTRIBUTE_H
+
+/*
+ * What a member of a shared group leaves behind when it goes: messages that it was
+ * not sent, and those at QoS 1 that it did not acknowledge, are delivered anew to
+ * another member, on whatever worker. QoS 2 that was begun ends with its session
+ * [MQTT-4.8.2-5]. Bounded work per turn, and none while a ring that it needs is
+ * full.
+ */
+
+#include "worker/route/router.h"
+#include "worker/session/session.h"
+
+#include <stdbool.h>
+
+/* The session ends; its subscriptions are gone. */
+void redistribute_session(struct router *router, struct session *session);
+/* The session leaves this group and lives on: what was sent to it stays its own. */
+void redistribute_queue(struct router *router, struct session *session, const struct share *share);
+/* Once per turn: goes on. True when there is more to do at once. */
+bool redistribute_step(struct router *router);
+/* At the end of the process: frees what is left. */
+void redistribute_done(struct router *router);
+
+#endif

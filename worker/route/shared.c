@@ -1,0 +1,114 @@
+#include "worker/route/shared.h"
+
+#include "worker/route/deliver.h"
+#include "worker/route/lookup.h"
+
+/* Clients that work off one message at a time want the next one to go to whoever is
+ * idle, wherever. With many messages, where all are busy, asking would cost more
+ * than it brings. */
+enum { ASKS_PER_MS = 16 };
+
+/* The best member here; the first of the equally good, so that they take turns. NULL
+ * when there is none, and DELIVER_NEVER then. */
+static struct subscription *find_member(const struct router *router, struct group *group,
+                                        const struct publication *publication,
+                                        enum deliver_prospect *ret_prospect)
+{
+    struct subscription *best = NULL;
+    *ret_prospect = DELIVER_NEVER;
+    if (group == NULL)
+        return NULL;
+    list_for_each(node, &group->members) {
+        struct subscription *s = list_owner(node, struct subscription, filter_node);
+        enum deliver_prospect prospect = deliver_prospect(router, s, publication);
+        if (best == NULL || prospect < *ret_prospect) {
+            best = s;
+            *ret_prospect = prospect;
+        }
+        if (prospect == DELIVER_AT_ONCE)
+            break;
+    }
+    return best;
+}
+
+static unsigned next_worker(uint64_t workers, unsigned after)
+{
+    uint64_t above = workers & -(UINT64_C(2) << after);
+    return (unsigned)__builtin_ctzll(above != 0 ? above : workers);
+}
+
+static bool may_ask(struct router *router, enum deliver_prospect prospect)
+{
+    uint64_t now = loop_now_ms(router->loop);
+    if (prospect != DELIVER_SOON)
+        return prospect > DELIVER_SOON;
+    if (router->asked_at_ms != now)
+        router->ask_count = 0;
+    router->asked_at_ms = now;
+    return router->ask_count++ < ASKS_PER_MS;
+}
+
+static unsigned count_of(uint64_t workers)
+{
+    return (unsigned)__builtin_popcountll(workers);
+}
+
+/* Would a member keep it for when it is back? */
+static bool may_be_kept(const struct router *router, const struct publication *publication)
+{
+    return publication->qos > 0 || router->tunable->queue_qos0_messages;
+}
+
+/* The workers that may do better than `prospect`. Online members are asked once around
+ * for something better; when there is no way at all here, all of them, twice around:
+ * the second time none declines what it can keep. */
+static uint64_t find_workers(const struct router *router, const struct publication *publication,
+                             const struct trie_group *group, enum deliver_prospect prospect)
+{
+    uint64_t self = UINT64_C(1) << router->self;
+    uint64_t online = group->online & ~self;
+    unsigned around = count_of(group->any | self);
+    if (prospect != DELIVER_NEVER)
+        return publication->hops < count_of(online) ? online & ~router->outbound.blocked : 0;
+    if (publication->hops >= (group->online != 0 ? around * 2 : around - 1))
+        return 0;
+    if (online != 0 && publication->hops + 1U < around)
+        return online;
+    return may_be_kept(router, publication) ? group->any & ~self : 0;
+}
+
+/* The next of them. */
+static bool find_worker(struct router *router, const struct publication *publication,
+                        const struct hash128 *id, enum deliver_prospect prospect,
+                        unsigned *ret_worker)
+{
+    struct trie_group group;
+    if (lookup_group(router, publication->topic, id, &group) != LOOKUP_GROUP_FOUND)
+        return false;
+    uint64_t others = find_workers(router, publication, &group, prospect);
+    if (others == 0)
+        return false;
+    *ret_worker = next_worker(others, router->self);
+    return true;
+}
+
+uint64_t shared_deliver(struct router *router, struct publication *publication,
+                        const struct hash128 *id)
+{
+    struct group *group = filters_find_group(&router->filters, id);
+    enum deliver_prospect prospect;
+    struct subscription *s = find_member(router, group, publication, &prospect);
+    unsigned worker;
+    if (may_ask(router, prospect) && find_worker(router, publication, id, prospect, &worker)) {
+        pass_on_message(router, publication, worker, id);
+        return UINT64_C(1) << worker;
+    }
+    if (s == NULL) {
+        stats_add(router->stats, STAT_publish_dropped, 1);
+        return 0;
+    }
+    list_remove(&s->filter_node);
+    list_push_back(&group->members, &s->filter_node);
+    deliver_live(router, s, publication);
+    return 0;
+}
