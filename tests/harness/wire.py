@@ -109,6 +109,7 @@ class Client:
             size |= (digit & 0x7F) << shift
             shift += 7
             if digit < 0x80:
+                packets.require(at == 1 or digit != 0, "a remaining length that is too long")
                 end = at + 1 + size
                 if len(self._buffer) < end:
                     return None
@@ -207,6 +208,15 @@ class Client:
                 self._next()
         except Closed:
             self.socket.close()
+
+    def read_to_end(self):
+        """All bytes that still come, as they are, until the broker ends the connection."""
+        deadline = time.monotonic() + self.timeout
+        try:
+            while True:
+                self._fill(deadline)
+        except Closed:
+            return bytes(self._buffer)
 
     def cut(self):
         """Ends the connection without DISCONNECT."""

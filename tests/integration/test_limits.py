@@ -1,5 +1,5 @@
 """Every option that is a limit, at its limit: just inside, just outside, and nobody else hurt.
-Those of queues and windows are in test_flow.py, of packets in test_session.py."""
+Those of queues and windows are in test_queue.py, of packets in test_packet_size.py."""
 
 import time
 
@@ -241,61 +241,6 @@ def deaf_client(broker, worker, **how):
     client = broker.raw(receive_buffer=4096)
     client.connect(broker.new_id(worker), **how)
     return client
-
-
-@pytest.mark.conf("max_output_buffer 64K")
-@pytest.mark.clock
-@pytest.mark.spec("MQTT-4.5.0-1")
-def test_client_that_never_reads_loses_qos0(broker, homes):
-    """EDGE-086: what does not fit is dropped for it alone; others get all, and in time."""
-    publisher, other = broker.connect(worker=homes[0]), broker.connect(worker=homes[1])
-    deaf = deaf_client(broker, homes[1])
-    topic = broker.topic()
-    deaf.subscribe(topic)
-    other.subscribe(topic)
-    slowest, start = 0, time.monotonic()
-    for i in range(2000):
-        sent = time.monotonic()
-        publisher.publish(topic, b"%08d" % i + bytes(8000))
-        assert int(other.expect_publish(topic).payload[:8]) == i
-        slowest = max(slowest, time.monotonic() - sent)
-    assert slowest < 2, "a hold of half a second is the most"
-    assert time.monotonic() - start < 20
-    publisher.ping()
-    got = wire.fence(deaf, publisher) if deaf_has_room(deaf) else []
-    numbers = [int(p.payload[:8]) for p in got]
-    assert numbers == sorted(set(numbers)) and len(numbers) < 2000
-
-
-def deaf_has_room(deaf):
-    """It reads what there is, so that there is room for the fence; keeps what it read."""
-    while True:
-        try:
-            deaf.stash.append(deaf._next(timeout=0.5))
-        except (TimeoutError, OSError):
-            return True
-
-
-@pytest.mark.conf("max_output_buffer 64K", "max_queued_messages 50")
-@pytest.mark.clock
-def test_client_that_never_reads_qos1(broker, homes):
-    """Its queue is bounded; publisher and others go on."""
-    publisher, other = broker.connect(worker=homes[0]), broker.connect(worker=homes[1])
-    deaf = deaf_client(broker, homes[1])
-    topic = broker.topic()
-    deaf.subscribe(topic, qos=1)
-    other.subscribe(topic, qos=1)
-    for i in range(300):
-        publisher.publish(topic, b"%08d" % i + bytes(20000), 1)
-        assert int(other.expect_publish(topic).payload[:8]) == i
-    got = []
-    deaf_has_room(deaf)
-    while deaf.stash:
-        got.append(deaf.expect_publish())
-        if not deaf.stash:
-            deaf_has_room(deaf)
-    numbers = [int(p.payload[:8]) for p in got]
-    assert numbers == list(range(len(numbers))) and 20 <= len(numbers) < 300
 
 
 @pytest.mark.conf("max_output_buffer 64K")

@@ -1,11 +1,12 @@
-"""Shared subscriptions, with the members on one worker and on several."""
+"""Shared subscriptions: how messages spread over the members, on one worker and on several."""
 
 import collections
 
 import pytest
 
+import packets
 import wire
-from packets import V311, Prop, Reason
+from packets import Prop
 
 
 def members_of(broker, count, text, **how):
@@ -32,84 +33,6 @@ def test_each_message_goes_to_one_member(broker, qos):
     assert sorted(int(p.payload) for part in got for p in part) == list(range(40))
     assert all(part for part in got), "some members got nothing at all"
     assert all(p.qos == qos for part in got for p in part)
-
-
-def test_groups_and_plain_subscriptions_are_independent(broker):
-    """EDGE-078"""
-    topic, publisher = broker.topic(), broker.connect()
-    one = members_of(broker, 2, f"$share/one/{topic}")
-    two = members_of(broker, 2, f"$share/two/{topic}")
-    plain = broker.connect(worker=broker.workers - 1)
-    plain.subscribe(topic)
-    both = broker.connect()
-    both.subscribe(topic, f"$share/three/{topic}")
-    for i in range(10):
-        publisher.publish(topic, str(i))
-    counts = [sum(map(len, collect(group, publisher))) for group in (one, two, [plain], [both])]
-    assert counts == [10, 10, 10, 20]
-
-
-@pytest.mark.spec("MQTT-4.8.2-3")
-def test_lower_qos_of_publication_and_members_grant(broker):
-    """EDGE-073"""
-    topic, publisher = broker.topic(), broker.connect()
-    members = [broker.connect(worker=i % broker.workers) for i in range(3)]
-    for qos, member in enumerate(members):
-        member.subscribe(f"$share/g/{topic}", qos=qos)
-    for i in range(12):
-        publisher.publish(topic, str(i), 2)
-    got = collect(members, publisher)
-    assert sum(map(len, got)) == 12
-    for granted, part in enumerate(got):
-        assert all(p.qos == granted for p in part)
-
-
-def test_member_that_subscribes_again_has_one_place(broker):
-    """EDGE-079"""
-    topic, publisher = broker.topic(), broker.connect()
-    member = broker.connect(worker=broker.workers - 1)
-    text = f"$share/g/{topic}"
-    member.subscribe(text)
-    member.subscribe(text, qos=1, props={Prop.SUBSCRIPTION_ID: 9})
-    publisher.publish(topic, "x", 1)
-    (p,) = wire.fence(member, publisher)
-    assert (p.qos, p.subscription_ids) == (1, [9])
-    member.unsubscribe(topic, codes=[Reason.NO_SUBSCRIPTION])
-    publisher.publish(topic, "y", 1)
-    member.expect_publish(topic, "y")
-    member.unsubscribe(text)
-    publisher.publish(topic, "z", 1)
-    wire.expect_nothing(member, publisher)
-
-
-@pytest.mark.spec("MQTT-3.3.1-9")
-@pytest.mark.parametrize("handling", [0, 1, 2])
-def test_no_retained_messages(broker, handling):
-    """EDGE-077"""
-    topic, publisher = broker.topic(), broker.connect()
-    publisher.publish(topic, "stored", 1, retain=True)
-    member = broker.connect(worker=broker.workers - 1)
-    member.subscribe(f"$share/g/{topic}", retain_handling=handling)
-    wire.expect_nothing(member, publisher)
-    publisher.publish(topic, "", 1, retain=True)
-
-
-def test_empty_level_after_the_group(broker):
-    """EDGE-080"""
-    member = broker.connect()
-    topic = "/" + broker.topic()
-    member.subscribe(f"$share/g/{topic}")
-    member.publish(topic, "x")
-    member.expect_publish(topic, "x")
-
-
-def test_members_before_5(broker):
-    """EDGE-082: an extension."""
-    topic, publisher = broker.topic(), broker.connect()
-    members = members_of(broker, 2, f"$share/g/{topic}", version=V311)
-    for i in range(10):
-        publisher.publish(topic, str(i))
-    assert sum(map(len, collect(members, publisher))) == 10
 
 
 def test_member_that_leaves_gets_nothing_more(broker):
@@ -162,23 +85,6 @@ def test_member_with_full_window_is_passed_over(broker):
     narrow.acknowledge(open_one)
 
 
-def test_open_message_is_repeated_to_its_member(broker):
-    """EDGE-074, EDGE-075"""
-    topic, publisher = broker.topic(), broker.connect()
-    how = {"clean": False, "props": {Prop.SESSION_EXPIRY: 60}}
-    client_id = broker.new_id(broker.workers - 1)
-    member = broker.connect(client_id, **how)
-    member.subscribe(f"$share/g/{topic}", qos=2)
-    publisher.publish(topic, "x", 2)
-    p = member.expect_publish(topic, acknowledge=False)
-    member.cut()
-    other = broker.connect()
-    other.subscribe(f"$share/g/{topic}", qos=2)
-    member = broker.connect(client_id, **how)
-    member.expect_publish(topic, "x", dup=True, packet_id=p.packet_id)
-    wire.expect_nothing(other, publisher)
-
-
 def test_fair_shares(broker):
     """Members in turn; across workers at least about evenly."""
     topic, publisher = broker.topic(), broker.connect()
@@ -189,17 +95,6 @@ def test_fair_shares(broker):
     assert sum(counts) == 200 and min(counts) >= 30, counts
 
 
-def test_message_too_large_for_a_member(broker):
-    """EDGE-081: never sent oversized, and the group goes on."""
-    topic, publisher = broker.topic(), broker.connect()
-    small = broker.connect(props={Prop.MAXIMUM_PACKET_SIZE: 200})
-    small.subscribe(f"$share/g/{topic}", qos=1)
-    publisher.publish(topic, bytes(1000), 1)
-    publisher.publish(topic, "fits", 1)
-    got = wire.fence(small, publisher)
-    assert wire.payloads(got) == [b"fits"]
-
-
 def test_one_topic_and_many_groups(broker):
     topic, publisher = broker.topic(), broker.connect()
     client = broker.connect(worker=broker.workers - 1)
@@ -207,3 +102,28 @@ def test_one_topic_and_many_groups(broker):
     publisher.publish(topic, "x")
     got = wire.fence(client, publisher)
     assert collections.Counter(p.payload for p in got) == {b"x": 20}
+
+
+def test_full_rings_while_members_come_and_go(broker):
+    """Large messages: nothing is lost, and nothing gets stuck."""
+    topic, text = broker.topic(), f"$share/g/{broker.topic()}"
+    publishers = [broker.connect(worker=i % broker.workers) for i in range(3)]
+    anchor = broker.connect(worker=0)
+    anchor.subscribe(text, qos=1)
+    acknowledged = set()
+    for i in range(12):
+        member = broker.connect(worker=i % broker.workers)
+        member.subscribe(text, qos=1)
+        for j in range(10):
+            for publisher in publishers:
+                number = b"%d %d %d" % (publishers.index(publisher), i, j)
+                publisher.send_publish(topic, number.ljust(60000), 1)
+        p = member.expect_publish(topic)
+        acknowledged.add(p.payload.strip())
+        member.expect_publish(topic, acknowledge=False)
+        for publisher in publishers:
+            for _ in range(10):
+                publisher.await_packet(packets.Type.PUBACK)
+        member.cut()
+    while len(acknowledged) < 12 * 10 * len(publishers):
+        acknowledged.add(anchor.expect_publish(topic).payload.strip())

@@ -1,0 +1,54 @@
+"""What tests of messages have in common: sessions that stay, numbered messages, retained ones."""
+
+import packets
+from packets import Prop, Type
+
+KEEP = {"clean": False, "props": {Prop.SESSION_EXPIRY: 60}}  # arguments of connect()
+
+
+def keep(**props):
+    """KEEP with more properties of 5.0, by their names."""
+    named = {Prop[name]: value for name, value in props.items()}
+    return {"clean": False, "props": {Prop.SESSION_EXPIRY: 60, **named}}
+
+
+def numbers(start, end):
+    """Payloads."""
+    return [b"%d" % i for i in range(start, end)]
+
+
+def publish_numbers(publisher, topic, start, end, qos=1):
+    """Each acknowledged before the next."""
+    for payload in numbers(start, end):
+        publisher.publish(topic, payload, qos)
+
+
+def finish_publishes(publisher, qos, ids):
+    """The rest of the handshakes of PUBLISHes that were sent with these ids: acknowledgements
+    keep their order. (MQTT-4.6.0-2, MQTT-4.6.0-3)"""
+    if qos == 1:
+        for packet_id in ids:
+            publisher.expect(Type.PUBACK, packet_id=packet_id)
+    if qos == 2:
+        for packet_id in ids:
+            publisher.expect(Type.PUBREC, packet_id=packet_id)
+        publisher.send(*[packets.ack(Type.PUBREL, packet_id) for packet_id in ids])
+        for packet_id in ids:
+            publisher.expect(Type.PUBCOMP, packet_id=packet_id, reason=0)
+
+
+def take(subscriber, count):
+    """So many PUBLISHes, not acknowledged."""
+    return [subscriber.expect_publish(acknowledge=False) for _ in range(count)]
+
+
+def cut_after_all(client):
+    """Ends a connection without DISCONNECT when the broker has handled all that came by it."""
+    client.ping()
+    client.cut()
+
+
+def clear(publisher, *topics):
+    """Removes retained messages, which would come to other tests' wildcards."""
+    for topic in topics:
+        publisher.publish(topic, "", 1, retain=True)
