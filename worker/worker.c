@@ -187,6 +187,7 @@ static void send_ack(struct conn *conn, const struct publisher_ack *ack)
     if (conn->state != CONN_OPEN)
         return;
     reply_ack(conn, ack);
+    publishers_acknowledged(conn->session->publisher);
     on_disconnect_settled(conn);
 }
 

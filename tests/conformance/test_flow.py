@@ -280,6 +280,19 @@ def edge_086_qos0_is_dropped_before_qos1(broker):
     assert len(got) < 1000
 
 
+def mqtt5_3_3_4_7_qos1_beyond_the_window_waits_for_its_turn(broker, homes):
+    """Clients that count nothing get their PUBACKs as from a broker with one thread."""
+    topic = broker.topic()
+    subscriber = broker.connect(worker=homes[1])
+    subscriber.subscribe(topic, qos=1)
+    client = broker.connect(worker=homes[0])
+    client.send(*(packets.publish(topic, str(i), 1, i) for i in range(1, 201)))
+    for packet_id in range(1, 201):
+        client.expect(Type.PUBACK, packet_id=packet_id, reason=Reason.SUCCESS)
+    assert wire.payloads(subscriber.receive(200)) == numbers(1, 201)
+    client.ping()
+
+
 def mqtt5_3_3_4_7_window_is_new_with_each_connection(broker):
     """Open QoS 2 identifiers of a former connection stay known, and take no room in it."""
     topic, client_id = broker.topic(), broker.new_id()

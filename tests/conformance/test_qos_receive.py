@@ -127,6 +127,16 @@ def mqtt5_4_3_3_11_pubrel_after_a_return(broker, version):
     assert wire.payloads(wire.fence(watcher, client)) == [b"x"]
 
 
+def mqtt5_4_3_3_11_pubrel_repeated_after_a_return_is_no_error(broker, version):
+    """The PUBCOMP was lost with the connection; 3.7.2.1 asks for no error then."""
+    client = broker.connect(version=version, **KEEP)
+    client.publish(broker.topic(), "x", 2, packet_id=1)
+    client.cut()
+    client = broker.connect(client.client_id, version, **KEEP)
+    client.send(packets.ack(Type.PUBREL, 1))
+    client.expect(Type.PUBCOMP, packet_id=1, reason=Reason.SUCCESS)
+
+
 def mqtt5_4_3_3_12_same_id_after_pubcomp_is_a_new_message(broker, version):
     # covers: v3 MQTT-4.3.3-2
     watcher, client = watch(broker), broker.connect(version=version)

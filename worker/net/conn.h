@@ -89,6 +89,7 @@ struct conn {
     bool is_detached : 1; /* handed off: only memory is left */
     bool over_low_water : 1;
     bool wants_problem_info : 1;
+    bool is_resumed : 1; /* its session was there before */
     bool is_leaving : 1; /* sent DISCONNECT; some of its messages are not acknowledged yet */
     struct peer peer;    /* for logs: peer_text() */
 };

@@ -131,6 +131,7 @@ void attach(struct conn *conn, const struct mqtt_connect *connect, bool is_assig
     struct protocol *protocol = protocol_of(conn);
     struct session *s = find_session(protocol, connect);
     bool is_present = s != NULL;
+    conn->is_resumed = is_present;
     if (s == NULL && is_over_limit(protocol)) {
         reply_refuse(conn, connect->version, REASON_QUOTA_EXCEEDED, "too many sessions");
         return;

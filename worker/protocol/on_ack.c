@@ -53,7 +53,9 @@ static void on_pubrec(struct conn *conn, const struct mqtt_ack *ack)
 
 static void on_pubrel(struct conn *conn, const struct mqtt_ack *ack)
 {
-    bool is_known = session_receive_end(conn->session, ack->packet_id);
+    /* After a reconnect the client may repeat one whose PUBCOMP it missed: no error
+     * [MQTT 5.0, 3.7.2.1], and there are clients that take the code for one. */
+    bool is_known = session_receive_end(conn->session, ack->packet_id) || conn->is_resumed;
     struct publisher_ack answer = {
         ack->packet_id,
         PACKET_PUBCOMP,

@@ -96,15 +96,20 @@ static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mq
 }
 
 /* Messages that the client has open, and that it must count too: QoS 2 up to our
- * PUBCOMP, QoS 1 up to our PUBACK [MQTT-3.3.4-9]. */
+ * PUBCOMP, QoS 1 up to our PUBACK [MQTT-3.3.4-9]. Those that wait for a PUBACK of
+ * ours do no harm at QoS 1, there are clients that count none, and the PUBACKs of a
+ * broker with one thread would be out by now: who sends more is made to wait. */
 static bool exceeds_receive_max(const struct conn *conn, const struct mqtt_publish *p)
 {
     const struct session *s = conn->session;
+    uint32_t open = session_receive_open(s);
     if (conn->version != MQTT_V5 || p->message.qos == QOS_AT_MOST_ONCE)
         return false;
     if (p->message.qos == QOS_EXACTLY_ONCE && session_is_receiving(s, p->packet_id))
         return false;
-    return session_receive_open(s) + s->publisher->unsettled.puback_count >= s->receive_max;
+    if (p->message.qos == QOS_EXACTLY_ONCE)
+        open += s->publisher->unsettled.puback_count;
+    return open >= s->receive_max;
 }
 
 /* QoS 2 is routed when the PUBLISH comes and its id kept until PUBREL, so that a
@@ -221,4 +226,6 @@ void on_publish(struct conn *conn, const struct frame_header *header, struct byt
     if (!result.is_matched)
         reason = REASON_NO_MATCHING_SUBSCRIBERS;
     acknowledge(conn, &p, reason, result.workers);
+    if (conn->session != NULL && conn->version == MQTT_V5)
+        publishers_pace(conn->session->publisher, conn->session->receive_max);
 }

@@ -193,3 +193,19 @@ void publishers_acknowledge(struct publisher *publisher, const struct publisher_
     publisher->ack = *ack;
     publisher->ack_workers = workers;
 }
+
+void publishers_pace(struct publisher *publisher, uint32_t open_max)
+{
+    if (publisher->is_paced || publisher->unsettled.puback_count <= open_max)
+        return;
+    publisher->is_paced = true;
+    conn_hold(publisher->conn);
+}
+
+void publishers_acknowledged(struct publisher *publisher)
+{
+    if (publisher == NULL || !publisher->is_paced)
+        return;
+    publisher->is_paced = false;
+    conn_unhold(publisher->conn);
+}

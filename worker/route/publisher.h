@@ -37,6 +37,7 @@ struct publisher {
     uint32_t handle;
     uint32_t hold_count; /* congested subscribers that asked for a pause */
     uint32_t waiting;    /* full rings that its latest message waits for */
+    bool is_paced;       /* paused until enough of it is acknowledged */
 };
 
 struct publishers {
@@ -76,5 +77,10 @@ void publishers_message_went(struct publishers *publishers, uint32_t handle, uin
  * each): when it is in all their rings, and they have settled it. */
 void publishers_acknowledge(struct publisher *publisher, const struct publisher_ack *ack,
                             uint64_t workers);
+/* Pauses a publisher that has sent more at QoS 1 than `open_max` and all of it waits
+ * for its PUBACK, until one of them has gone out (publishers_acknowledged()). */
+void publishers_pace(struct publisher *publisher, uint32_t open_max);
+/* An acknowledgement went out. */
+void publishers_acknowledged(struct publisher *publisher);
 
 #endif

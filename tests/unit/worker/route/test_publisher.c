@@ -227,6 +227,27 @@ static void test_publishers_acknowledge_when_settled(void **state)
     fixture_end(f, s);
 }
 
+static void test_publishers_pace_until_an_acknowledgement_goes_out(void **state)
+{
+    struct fixture *f = *state;
+    struct session *s = fixture_session(f, "p", &conn);
+    struct publisher *p = fixture_publisher(f, s);
+    assert_true(record_put_hold(&f->router.mesh, FIXTURE_PEER, true, 0));
+    publishers_acknowledge(p, &ACK, 1 << FIXTURE_PEER);
+    publishers_pace(p, 1);
+    assert_int_equal(conn.conn.holds, 0);
+    publishers_acknowledge(p, &ACK, 1 << FIXTURE_PEER);
+    publishers_pace(p, 1);
+    publishers_pace(p, 1);
+    assert_int_equal(conn.conn.holds, 1);
+    publishers_acknowledged(p);
+    publishers_acknowledged(p);
+    assert_int_equal(conn.conn.holds, 0);
+    fixture_drain(f, FIXTURE_PEER);
+    settle_release(&f->router.settle);
+    fixture_end(f, s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +265,7 @@ int main(void)
         FIXTURE_TEST(test_publishers_acknowledge_at_once),
         FIXTURE_TEST(test_publishers_acknowledge_when_no_message_waits),
         FIXTURE_TEST(test_publishers_acknowledge_when_settled),
+        FIXTURE_TEST(test_publishers_pace_until_an_acknowledgement_goes_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
