@@ -279,6 +279,11 @@ uint32_t ring_taken(const struct ring *ring)
     return ring->own;
 }
 
+uint32_t ring_held(const struct ring *ring)
+{
+    return ring->own - ring->shown;
+}
+
 bool ring_release(struct ring *ring)
 {
     return ring_release_to(ring, ring->own);

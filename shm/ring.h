@@ -86,6 +86,8 @@ bool ring_release(struct ring *ring);
 bool ring_release_to(struct ring *ring, uint32_t position);
 /* Position behind all that was taken. */
 uint32_t ring_taken(const struct ring *ring);
+/* Bytes of what was taken and not given back. */
+uint32_t ring_held(const struct ring *ring);
 /* All records taken so far are settled (DESIGN: delivered or committed). */
 void ring_settle(struct ring *ring);
 /* Is there a published record that was not taken yet? Looks at shared memory. */

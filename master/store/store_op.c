@@ -12,7 +12,7 @@ static enum store_op_progress decode_message(struct record_assembly *assembly, s
     case RECORD_WHOLE:
         break;
     }
-    if (message->purpose == RECORD_FOR_DELIVERY)
+    if (message->purpose != RECORD_FOR_RETAIN && message->purpose != RECORD_FOR_WILL)
         return STORE_OP_BROKEN;
     op->kind = message->purpose == RECORD_FOR_RETAIN ? STORE_OP_RETAIN : STORE_OP_WILL;
     /* The next message would overwrite what the assembly holds. */

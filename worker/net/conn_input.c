@@ -89,7 +89,7 @@ static size_t packet_size_max(const struct conn *conn)
 
 static void close_too_large(struct conn *conn, size_t size, size_t size_max)
 {
-    char words[REASON_WHY_SIZE_MAX];
+    char words[REASON_WHY_SIZE_MAX + 1];
 
     (void)snprintf(words, sizeof(words), "a packet of %zu bytes is above the limit of %zu", size,
                    size_max);

@@ -13,7 +13,7 @@
 
 typedef void (*packet_fn)(struct conn *conn, const struct frame_header *header, struct bytes body);
 
-/* NULL: a packet that only a server sends, a reserved type, or a second CONNECT. */
+/* NULL: a packet that only a server sends, or a reserved type. */
 static const packet_fn HANDLERS[16] = {
     [PACKET_PUBLISH] = on_publish,
     [PACKET_PUBACK] = on_ack,

@@ -186,7 +186,8 @@ static void count(const struct conn *conn, const struct mqtt_publish *p)
 
 static void close_for(struct conn *conn, const struct mqtt_publish *p, enum mqtt_reason reason)
 {
-    char words[REASON_WHY_SIZE_MAX];
+    char words[REASON_WHY_SIZE_MAX + 1];
+    const char *text = words;
     if (reason == WHY_ALIAS_LIMIT)
         (void)snprintf(words, sizeof(words), "topic alias %u is above the limit of %u",
                        p->topic_alias, alias_max(conn));
@@ -194,8 +195,8 @@ static void close_for(struct conn *conn, const struct mqtt_publish *p, enum mqtt
         (void)snprintf(words, sizeof(words), "more than %u open messages of QoS 1 and 2",
                        conn->session->receive_max);
     else
-        (void)snprintf(words, sizeof(words), "%s", reason_why(reason));
-    conn_close_saying(conn, reason, words);
+        text = reason_why(reason);
+    conn_close_saying(conn, reason, text);
 }
 
 void on_publish(struct conn *conn, const struct frame_header *header, struct bytes body)

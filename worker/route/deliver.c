@@ -297,7 +297,8 @@ void deliver_live(struct router *router, struct subscription *subscription,
     struct deliver_terms terms;
     if (!deliver_terms_of(router, subscription, publication, &terms))
         return;
-    if (publication->retain)
+    /* A group's message may be an old one, that another member left behind. */
+    if (publication->retain && subscription->group == NULL)
         replay_saw(subscription->session, publication->topic);
     deliver_message(router, subscription->session, publication, &terms);
 }

@@ -150,6 +150,13 @@ void hold_publisher(struct router *router, struct session *session, unsigned ori
         session->holding->held[session->holding->count++] = held;
 }
 
+void hold_briefly(struct router *router, unsigned origin, uint32_t publisher)
+{
+    struct held held = {.publisher = publisher, .origin = (uint16_t)origin};
+    if (publisher != 0)
+        (void)tell(router, &held, true); /* where it has no room, the next message tries again */
+}
+
 static bool has_drained(const struct router *router, const struct session *session)
 {
     if (session->conn != NULL && session->conn->over_low_water)

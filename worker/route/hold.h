@@ -27,6 +27,9 @@ bool hold_is_congested(const struct router *router, const struct session *sessio
  * the worker that it is connected to. */
 void hold_publisher(struct router *router, struct session *session, unsigned origin,
                     uint32_t publisher);
+/* A message of this publisher waits for a ring, unseen by the worker that it is
+ * connected to: pauses it for PUBLISHER_HOLD_MAX_MS, once more with each message. */
+void hold_briefly(struct router *router, unsigned origin, uint32_t publisher);
 /* The session may have drained: if so, lets the publishers go on. */
 void hold_update(struct router *router, struct session *session);
 /* Once per turn: lets those go on whom a full ring kept from being told. */

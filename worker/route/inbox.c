@@ -25,6 +25,7 @@ void inbox_done(struct inbox *inbox)
 
 static void take_delivery(struct inbox *inbox, unsigned peer, const struct record_message *m)
 {
+    check(m->purpose == RECORD_FOR_DELIVERY && m->origin < inbox->router->region->worker_count);
     struct publication p = {
         .topic = m->topic,
         .properties = m->properties,
@@ -120,7 +121,7 @@ static bool take_from(struct inbox *inbox, unsigned peer)
         bytes += record.size;
     }
     if (count > 0)
-        pass_on_settle(inbox->router, peer, count, bytes);
+        pass_on_settle(inbox->router, peer);
     return count == TURN_RECORDS || bytes >= TURN_BYTES;
 }
 

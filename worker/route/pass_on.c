@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "worker/route/forward.h"
+#include "worker/route/hold.h"
 
 /* Two workers that keep each other's ring full while each waits for room in the
  * other's would wait for ever. So no more than half of a ring is held back. */
@@ -9,7 +10,6 @@ enum { HELD_SHARE = 2 };
 
 static void settle(struct router *router, unsigned peer)
 {
-    router->passing[peer].held_bytes = 0;
     ring_settle(&router->mesh.in[peer]);
     mesh_release(&router->mesh, peer);
 }
@@ -37,25 +37,25 @@ void pass_on_message(struct router *router, struct publication *publication, uns
     bool is_in_ring = forward_message(router, publication, &to);
     if (!publication->is_arrival)
         return;
-    if (is_in_ring)
+    if (is_in_ring) {
         router->passing[publication->source].unshown |= 1ULL << worker;
-    else
+    } else {
         router->passing[publication->source].waiting++;
+        hold_briefly(router, publication->origin, publication->publisher);
+    }
 }
 
-void pass_on_settle(struct router *router, unsigned peer, unsigned count, size_t size)
+void pass_on_settle(struct router *router, unsigned peer)
 {
     struct passing *passing = &router->passing[peer];
-    const struct ring *ring = &router->mesh.in[peer];
+    struct ring *ring = &router->mesh.in[peer];
     for (; passing->unshown != 0; passing->unshown &= passing->unshown - 1)
         mesh_publish_to(&router->mesh, (unsigned)__builtin_ctzll(passing->unshown));
     if (passing->waiting == 0) {
         settle(router, peer);
         return;
     }
-    passing->held_bytes += (uint32_t)size + count * (RING_HEADER_SIZE + RING_RECORD_ALIGN);
-    if (passing->held_bytes > ring->size / HELD_SHARE) {
-        passing->held_bytes = 0;
+    ring_put_down(ring); /* it is not the last one that we die of from here on */
+    if (ring_held(ring) > ring->size / HELD_SHARE)
         mesh_release(&router->mesh, peer);
-    }
 }

@@ -11,7 +11,6 @@
 
 #include "common/base/hash.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 struct publication;
@@ -19,17 +18,16 @@ struct router;
 
 /* Per process whose records we take. */
 struct passing {
-    uint64_t unshown;    /* bit per worker: a record there is not visible yet */
-    uint32_t waiting;    /* messages that wait for a full ring */
-    uint32_t held_bytes; /* records that were not given back because of them */
+    uint64_t unshown; /* bit per worker: a record there is not visible yet */
+    uint32_t waiting; /* messages that wait for a full ring */
 };
 
-/* Passes it on to the group's members on `worker`. */
+/* Passes it on to the group's members on `worker`. One that came through a ring and
+ * has to wait asks for a pause of its publisher, which nothing here would slow down. */
 void pass_on_message(struct router *router, struct publication *publication, unsigned worker,
                      const struct hash128 *id);
-/* All that was taken from the ring of `peer` is dealt with, the last `count` records
- * with `size` bytes of payload just now: settles and releases it, unless something
- * that was passed on waits. */
-void pass_on_settle(struct router *router, unsigned peer, unsigned count, size_t size);
+/* All that was taken from the ring of `peer` is dealt with: settles and releases it,
+ * unless something that was passed on waits. */
+void pass_on_settle(struct router *router, unsigned peer);
 
 #endif

@@ -40,14 +40,16 @@ static struct route_result route_now(struct router *router, struct publication *
 {
     struct lookup found;
     lookup_all(router, publication->topic, &found);
+    uint64_t self = 1ULL << router->self;
     uint64_t workers = forward_workers(&found);
-    forward_all(router, publication, &found);
+    if ((workers & ~self) != 0)
+        forward_all(router, publication, &found);
     deliver_plain(router, publication, found.own, found.own_count);
     if (found.group_count > 0) {
         struct hash128 ids[TRIE_GROUPS_MAX];
         workers |= deliver_groups(router, publication, forward_groups(&found, router->self, ids));
     }
-    return (struct route_result){workers != 0, workers & ~(1ULL << router->self)};
+    return (struct route_result){workers != 0, workers & ~self};
 }
 
 /* The retained record of a publication that had to wait is in the ring. */

@@ -8,8 +8,18 @@
  * than it brings. */
 enum { ASKS_PER_MS = 16 };
 
-/* The best member here; the first of the equally good, so that they take turns. NULL
- * when there is none, and DELIVER_NEVER then. */
+/* Members to look at for somebody who can take a message at once, when others could
+ * take it later: the next message looks at the next ones. */
+enum { LOOKS_MAX = 256 };
+
+static void turn(struct group *group, struct subscription *s)
+{
+    list_remove(&s->filter_node);
+    list_push_back(&group->members, &s->filter_node);
+}
+
+/* The best member here; the first of the equally good. Those who were looked at are
+ * the last to be asked again. NULL when there is none, and DELIVER_NEVER then. */
 static struct subscription *find_member(const struct router *router, struct group *group,
                                         const struct publication *publication,
                                         enum deliver_prospect *ret_prospect)
@@ -18,14 +28,17 @@ static struct subscription *find_member(const struct router *router, struct grou
     *ret_prospect = DELIVER_NEVER;
     if (group == NULL)
         return NULL;
-    list_for_each(node, &group->members) {
-        struct subscription *s = list_owner(node, struct subscription, filter_node);
+    enum deliver_prospect ideal = group->online_count > 0 ? DELIVER_AT_ONCE : DELIVER_OFFLINE;
+    for (unsigned looks = 1; looks <= group->member_count; looks++) {
+        struct subscription *s =
+            list_owner(list_first(&group->members), struct subscription, filter_node);
         enum deliver_prospect prospect = deliver_prospect(router, s, publication);
+        turn(group, s);
         if (best == NULL || prospect < *ret_prospect) {
             best = s;
             *ret_prospect = prospect;
         }
-        if (prospect == DELIVER_AT_ONCE)
+        if (prospect <= ideal || (looks >= LOOKS_MAX && *ret_prospect <= DELIVER_CONGESTED))
             break;
     }
     return best;
@@ -59,6 +72,16 @@ static bool may_be_kept(const struct router *router, const struct publication *p
     return publication->qos > 0 || router->tunable->queue_qos0_messages;
 }
 
+/* Of these, the ones with room in their rings. Without any, a message may wait for one,
+ * but not QoS 0 from elsewhere: nothing would bound how much of it comes meanwhile. */
+static uint64_t find_open(const struct router *router, const struct publication *publication,
+                          uint64_t workers)
+{
+    uint64_t open = workers & ~router->outbound.blocked;
+    bool may_wait = publication->qos > 0 || !publication->is_arrival;
+    return open != 0 || !may_wait ? open : workers;
+}
+
 /* The workers that may do better than `prospect`. Online members are asked once around
  * for something better; when there is no way at all here, all of them, twice around:
  * the second time none declines what it can keep. */
@@ -73,8 +96,9 @@ static uint64_t find_workers(const struct router *router, const struct publicati
     if (publication->hops >= (group->online != 0 ? around * 2 : around - 1))
         return 0;
     if (online != 0 && publication->hops + 1U < around)
-        return online;
-    return may_be_kept(router, publication) ? group->any & ~self : 0;
+        return find_open(router, publication, online);
+    return may_be_kept(router, publication) ? find_open(router, publication, group->any & ~self)
+                                            : 0;
 }
 
 /* The next of them. */
@@ -107,8 +131,7 @@ uint64_t shared_deliver(struct router *router, struct publication *publication,
         stats_add(router->stats, STAT_publish_dropped, 1);
         return 0;
     }
-    list_remove(&s->filter_node);
-    list_push_back(&group->members, &s->filter_node);
+    turn(group, s); /* once more: so that the equally good take turns */
     deliver_live(router, s, publication);
     return 0;
 }

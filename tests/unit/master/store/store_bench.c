@@ -103,8 +103,8 @@ uint64_t store_bench_put_filter(struct store_bench *b, unsigned worker, const ch
     return filter.serial;
 }
 
-static void put_message(struct store_bench *b, unsigned worker,
-                        const struct record_message *message)
+void store_bench_put_message(struct store_bench *b, unsigned worker,
+                             const struct record_message *message)
 {
     struct record_sender sender = {0};
     while (!record_put_message(&b->workers[worker], STORE, message, &sender)) {
@@ -117,24 +117,24 @@ static void put_message(struct store_bench *b, unsigned worker,
 void store_bench_put_retained(struct store_bench *b, unsigned worker, const char *topic,
                               size_t size)
 {
-    put_message(b, worker,
-                &(struct record_message){.purpose = RECORD_FOR_RETAIN,
-                                         .message_id = 1,
-                                         .topic = bytes_of(topic),
-                                         .payload = {b->payload, size}});
+    store_bench_put_message(b, worker,
+                            &(struct record_message){.purpose = RECORD_FOR_RETAIN,
+                                                     .message_id = 1,
+                                                     .topic = bytes_of(topic),
+                                                     .payload = {b->payload, size}});
 }
 
 void store_bench_put_will(struct store_bench *b, unsigned worker, const char *client, size_t size)
 {
-    put_message(b, worker,
-                &(struct record_message){.purpose = RECORD_FOR_WILL,
-                                         .message_id = 7,
-                                         .will_delay_s = 5,
-                                         .qos = 2,
-                                         .retain = true,
-                                         .topic = bytes_of("last/words"),
-                                         .client_id = bytes_of(client),
-                                         .payload = {b->payload, size}});
+    store_bench_put_message(b, worker,
+                            &(struct record_message){.purpose = RECORD_FOR_WILL,
+                                                     .message_id = 7,
+                                                     .will_delay_s = 5,
+                                                     .qos = 2,
+                                                     .retain = true,
+                                                     .topic = bytes_of("last/words"),
+                                                     .client_id = bytes_of(client),
+                                                     .payload = {b->payload, size}});
 }
 
 /* -- what a worker hears -- */

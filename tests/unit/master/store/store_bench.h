@@ -59,6 +59,8 @@ void store_bench_start_store(struct store_bench *b);
 /* What a worker says; a serial is returned. */
 uint64_t store_bench_put_reset(struct store_bench *b, unsigned worker);
 uint64_t store_bench_put_filter(struct store_bench *b, unsigned worker, const char *text, bool any);
+void store_bench_put_message(struct store_bench *b, unsigned worker,
+                             const struct record_message *message);
 void store_bench_put_retained(struct store_bench *b, unsigned worker, const char *topic,
                               size_t size);
 void store_bench_put_will(struct store_bench *b, unsigned worker, const char *client, size_t size);

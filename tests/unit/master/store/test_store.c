@@ -53,6 +53,18 @@ static void test_store_turn_confirms_only_last_of_many(void **state)
     assert_int_equal(heard.refused_count, 0);
 }
 
+/* It is for the committer; as a will it would end each store that hands it back. */
+static void test_store_turn_sets_message_for_others_aside(void **state)
+{
+    struct store_bench *b = *state;
+    struct record_message message = {.purpose = RECORD_FOR_JOURNAL, .topic = bytes_of("a")};
+    store_bench_put_message(b, 0, &message);
+    store_turn(b->store);
+    assert_int_equal(store_bench_stat(b, STAT_quarantined), 1);
+    store_bench_put_reset(b, 0);
+    assert_int_equal(store_bench_run(b, 0).will_count, 0);
+}
+
 /* A worker that does not listen for long loses no confirmation. */
 static void test_store_turn_keeps_confirmation_when_ring_is_full(void **state)
 {
@@ -134,6 +146,7 @@ int main(void)
         BENCHED(test_store_turn_confirms_after_one_more_pass),
         BENCHED(test_store_turn_takes_racing_retained_before_confirm),
         BENCHED(test_store_turn_confirms_only_last_of_many),
+        BENCHED(test_store_turn_sets_message_for_others_aside),
         BENCHED(test_store_turn_keeps_confirmation_when_ring_is_full),
         BENCHED(test_store_open_confirms_what_predecessor_did_not),
         BENCHED(test_store_open_hands_wills_over_again),

@@ -34,6 +34,7 @@ static bool post(struct fixture *f, uint64_t id, bool to_group)
         .qos = QOS_AT_LEAST_ONCE,
         .plain = !to_group,
         .origin = FIXTURE_PEER,
+        .publisher = 77,
         .topic = bytes_of("t"),
         .payload = bytes_of("payload"),
     };
@@ -119,6 +120,37 @@ static void test_pass_on_message_is_read_again_when_it_waited(void **state)
     assert_int_equal(message.message_id, 2);
 }
 
+/* Nothing else would slow it down while its messages pile up here. */
+static void test_pass_on_message_pauses_its_publisher_when_it_waits(void **state)
+{
+    struct fixture *f = begin(state);
+    struct ring_record record;
+    uint32_t publisher;
+    fixture_fill(f, FIXTURE_OTHER);
+    assert_true(post(f, 1, true));
+    (void)inbox_take(&inbox);
+    assert_true(fixture_next(f, FIXTURE_PEER, &record));
+    assert_int_equal(record.kind, RECORD_HOLD);
+    assert_true(record_get_hold(&record, &publisher));
+    assert_int_equal(publisher, 77);
+}
+
+/* A death while something waits is not the fault of the record that came last. */
+static void test_pass_on_settle_puts_the_last_record_down(void **state)
+{
+    struct fixture *f = begin(state);
+    struct layout_ring *shared = region_ring(&f->region, FIXTURE_PEER, FIXTURE_SELF);
+    struct ring successor;
+    struct ring_record record;
+    assert_true(post(f, 1, true));
+    assert_true(ring_next(&f->router.mesh.in[FIXTURE_PEER], &record));
+    f->router.passing[FIXTURE_PEER].waiting = 1;
+    pass_on_settle(&f->router, FIXTURE_PEER);
+    ring_open_consumer(&successor, shared, f->region.header->ring_size);
+    assert_int_equal(shared->suspect_deaths, 0);
+    assert_true(ring_next(&successor, &record)); /* but it is read again */
+}
+
 /* However much comes meanwhile: two that wait for each other must get on. */
 static void test_pass_on_settle_gives_room_back_in_the_end(void **state)
 {
@@ -143,6 +175,8 @@ int main(void)
         FIXTURE_TEST_LIVE(test_pass_on_message_is_visible_before_it_is_settled),
         FIXTURE_TEST_LIVE(test_pass_on_message_unsettled_while_it_waits),
         FIXTURE_TEST_LIVE(test_pass_on_message_is_read_again_when_it_waited),
+        FIXTURE_TEST_LIVE(test_pass_on_message_pauses_its_publisher_when_it_waits),
+        FIXTURE_TEST_LIVE(test_pass_on_settle_puts_the_last_record_down),
         FIXTURE_TEST_LIVE(test_pass_on_settle_gives_room_back_in_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

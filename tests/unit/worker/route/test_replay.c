@@ -1,6 +1,7 @@
 #include "worker/route/replay.h"
 
 #include "tests/unit/worker/route/route_fixture.h"
+#include "worker/route/deliver.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -170,6 +171,21 @@ static void test_replay_saw_suppresses_the_older_message(void **state)
     fixture_end(c.f, c.session);
 }
 
+/* It may be older: what another member left behind. */
+static void test_replay_saw_not_told_of_a_groups_message(void **state)
+{
+    struct client c = begin(state);
+    struct publication old = {.topic = bytes_of("a"), .payload = bytes_of("old"), .retain = true};
+    fixture_retain(c.f, "a", "new", 0);
+    start(&c, "#", QOS_AT_MOST_ONCE);
+    deliver_live(&c.f->router, fixture_subscribe(c.f, c.session, "$share/g/a", QOS_AT_MOST_ONCE),
+                 &old);
+    assert_int_equal(count_sent(), 1);
+    step(&c);
+    assert_sent("a");
+    fixture_end(c.f, c.session);
+}
+
 static void test_replay_step_leaves_out_what_expired(void **state)
 {
     struct client c = begin(state);
@@ -256,6 +272,7 @@ int main(void)
         FIXTURE_TEST_LIVE(test_replay_step_waits_while_congested),
         FIXTURE_TEST_LIVE(test_replay_step_waits_for_suback),
         FIXTURE_TEST_LIVE(test_replay_saw_suppresses_the_older_message),
+        FIXTURE_TEST_LIVE(test_replay_saw_not_told_of_a_groups_message),
         FIXTURE_TEST_LIVE(test_replay_step_leaves_out_what_expired),
         FIXTURE_TEST_LIVE(test_replay_stop_by_filter),
         FIXTURE_TEST_LIVE(test_replay_stop_all),

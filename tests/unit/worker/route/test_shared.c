@@ -4,6 +4,7 @@
 #include "shm/live/trie.h"
 #include "tests/unit/worker/route/route_fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { MEMBERS = 3 };
@@ -69,6 +70,47 @@ static void test_shared_deliver_skips_who_cannot(void **state)
     assert_int_equal(count(0) + count(1), 0);
     assert_int_equal(count(2), 8);
     for (unsigned i = 0; i < MEMBERS; i++)
+        fixture_end(f, s[i]);
+}
+
+static void test_shared_deliver_in_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct hash128 id = want(f, FIXTURE_SELF);
+    struct session *s[MEMBERS] = {member(f, 0), member(f, 1), member(f, 2)};
+    for (uint16_t window = 0; window <= 2; window += 2) { /* all busy, then nobody */
+        for (unsigned i = 0; i < MEMBERS; i++)
+            s[i]->window = window;
+        for (unsigned i = 0; i < MEMBERS; i++)
+            assert_int_equal(deliver(f, &id, QOS_AT_LEAST_ONCE, 0), 0);
+        for (unsigned i = 0; i < MEMBERS; i++)
+            assert_int_equal(s[i]->queued_count + s[i]->inflight.count, window == 0 ? 1 : 2);
+    }
+    for (unsigned i = 0; i < MEMBERS; i++)
+        fixture_end(f, s[i]);
+}
+
+/* However large the group is, with all of it busy. */
+static void test_shared_deliver_looks_at_so_many(void **state)
+{
+    enum { MANY = 1000, LOOKS = 256 /* as in shared.c */ };
+    static struct fake_conn many[MANY];
+    static struct session *s[MANY];
+    struct fixture *f = *state;
+    struct hash128 id = want(f, FIXTURE_SELF);
+    char name[16];
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)snprintf(name, sizeof(name), "member %u", i);
+        s[i] = fixture_session(f, name, &many[i]);
+        fixture_subscribe(f, s[i], "$share/g/t", QOS_AT_LEAST_ONCE);
+        s[i]->window = 0;
+    }
+    s[LOOKS]->window = 1;
+    assert_int_equal(deliver(f, &id, QOS_AT_LEAST_ONCE, 0), 0);
+    assert_int_equal(s[0]->queued_count, 1);
+    assert_int_equal(deliver(f, &id, QOS_AT_LEAST_ONCE, 0), 0); /* goes on where that ended */
+    assert_int_equal(s[LOOKS]->inflight.count, 1);
+    for (unsigned i = 0; i < MANY; i++)
         fixture_end(f, s[i]);
 }
 
@@ -188,6 +230,22 @@ static void test_shared_deliver_does_not_go_around_for_nothing(void **state)
     fixture_end(f, s);
 }
 
+/* There is no way to deliver it here. */
+static void test_shared_deliver_prefers_rings_with_room(void **state)
+{
+    struct fixture *f = *state;
+    struct hash128 id = want(f, FIXTURE_PEER);
+    want(f, FIXTURE_OTHER);
+    f->router.outbound.blocked = 1ULL << FIXTURE_PEER;
+    assert_int_equal(deliver(f, &id, QOS_AT_LEAST_ONCE, 0), FIXTURE_OTHER);
+    assert_int_equal(deliver(f, &id, QOS_AT_MOST_ONCE, 0), FIXTURE_OTHER);
+    f->router.outbound.blocked |= 1ULL << FIXTURE_OTHER;
+    assert_int_equal(deliver(f, &id, QOS_AT_LEAST_ONCE, 0), FIXTURE_PEER);
+    assert_int_equal(fixture_stat(f, STAT_publish_dropped), 0);
+    assert_int_equal(deliver(f, &id, QOS_AT_MOST_ONCE, 0), 0); /* nothing would bound them */
+    assert_int_equal(fixture_stat(f, STAT_publish_dropped), 1);
+}
+
 /* Those who are told to pause it must know where it is. */
 static void test_shared_deliver_keeps_the_publisher(void **state)
 {
@@ -205,6 +263,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST_LIVE(test_shared_deliver_skips_who_cannot),
+        FIXTURE_TEST_LIVE(test_shared_deliver_in_turn),
+        FIXTURE_TEST_LIVE(test_shared_deliver_looks_at_so_many),
         FIXTURE_TEST_LIVE(test_shared_deliver_too_large_for_all),
         FIXTURE_TEST_LIVE(test_shared_deliver_asks_others_once),
         FIXTURE_TEST_LIVE(test_shared_deliver_asks_only_so_often),
@@ -212,6 +272,7 @@ int main(void)
         FIXTURE_TEST_LIVE(test_shared_deliver_offline_only_when_nobody_is_online),
         FIXTURE_TEST_LIVE(test_shared_deliver_falls_back_on_offline_members),
         FIXTURE_TEST_LIVE(test_shared_deliver_does_not_go_around_for_nothing),
+        FIXTURE_TEST_LIVE(test_shared_deliver_prefers_rings_with_room),
         FIXTURE_TEST_LIVE(test_shared_deliver_keeps_the_publisher),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
