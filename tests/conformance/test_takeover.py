@@ -32,10 +32,13 @@ def mqtt5_3_1_4_3_older_connection_ends(broker, version):
 
 
 @BEFORE_5
-def mqtt311_3_1_4_2_old_will_is_published(broker, version):
+@pytest.mark.parametrize("clean", [False, True])
+def mqtt311_3_1_4_2_old_will_is_published(broker, version, clean):
+    """Whether its session ends or goes on."""
     watcher = watch(broker)
-    old = broker.connect(version=version, will=Will(broker.topic("will"), b"old"))
-    new = broker.connect(old.client_id, version, will=Will(broker.topic("will"), b"new"))
+    old = broker.connect(version=version, clean=clean, will=Will(broker.topic("will"), b"old"))
+    new = broker.connect(old.client_id, version, clean=clean,
+                         will=Will(broker.topic("will"), b"new"))
     old.expect_close()
     watcher.expect_publish(broker.topic("will"), "old")
     new.ping()

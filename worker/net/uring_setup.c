@@ -168,7 +168,7 @@ const char *uring_setup_reason(int error)
     case -EOPNOTSUPP:
         return "this kernel's io_uring is too old (6.1 is needed)";
     case -ENOMEM:
-        return "no memory for io_uring";
+        return "no memory for io_uring, or too little may be locked (ulimit -l)";
     case -EMFILE:
     case -ENFILE:
         return "no descriptor for io_uring";
