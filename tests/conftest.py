@@ -37,7 +37,7 @@ import wire  # noqa: E402
 SHAPES = [(1, "io_uring"), (1, "epoll"), (4, "io_uring"), (4, "epoll")]
 FEW_SHAPES = [(1, "epoll"), (4, "io_uring")]
 OTHER_SHAPES = [(1, "io_uring"), (4, "epoll")]
-POOL_MAX = 6
+POOL_MAX = 3  # the rings of io_uring are charged to one account, which may lock 8 MiB
 MARKERS = __doc__[__doc__.index("@pytest.mark.spec"):].replace("@pytest.mark.", "")
 _numbers = itertools.count()
 
