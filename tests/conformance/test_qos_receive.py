@@ -49,8 +49,8 @@ def mqtt5_4_3_2_4_acknowledged_message_arrives(broker, version, qos):
     cut_after_all(absent)
     for i in range(10):
         client = broker.connect(version=version)
-        client.send_publish(topic, str(i), qos)
-        client.expect(Type.PUBACK if qos == 1 else Type.PUBREC)
+        packet_id = client.send_publish(topic, str(i), qos)
+        client.expect(Type.PUBACK if qos == 1 else Type.PUBREC, packet_id=packet_id)
         client.cut()
         live.expect_publish(topic, str(i), qos=qos)
     absent = broker.connect(absent.client_id, **KEEP)
