@@ -215,6 +215,9 @@ static void set_up_router(struct worker *w)
     settle_init(&r->settle, &r->mesh, send_ack);
     publishers_init(&r->publishers, w->loop, r->stats, &r->settle);
     outbound_init(&r->outbound, &r->mesh, r->stats, &r->publishers, r);
+    bool is_kept = region_has_committer(in->region);
+    journal_init(&r->journal, &r->outbound, is_kept ? region_committer_slot(in->region) : 0,
+                 is_kept);
     filters_init(&r->filters, in->region, &r->announcer);
     r->filters.on_filter_change = announce_filter;
     r->filters.on_group_change = announce_group;

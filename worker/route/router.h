@@ -15,6 +15,7 @@
 #include "worker/route/announce.h"
 #include "worker/route/cache.h"
 #include "worker/route/filters.h"
+#include "worker/route/journal.h"
 #include "worker/route/outbound.h"
 #include "worker/route/pass_on.h"
 #include "worker/route/publisher.h"
@@ -38,6 +39,7 @@ struct router {
     struct publishers publishers;
     struct settle settle;
     struct outbound outbound;
+    struct journal journal;
     struct route_cache *cache;
     struct lookup_scratch *scratch;         /* room for one look-up */
     struct list_node holds;                 /* sessions with publishers to let go on (hold.h) */

@@ -32,6 +32,7 @@ struct delivery {
     struct list_node node;
     struct message *message; /* NULL once PUBREC came: only the id is left */
     struct share *share;     /* the shared group that it came through; NULL: none */
+    uint64_t seq;            /* its place in the journal; 0: not in it */
     uint16_t packet_id;      /* 0 while queued */
     uint8_t state;           /* enum delivery_state */
     uint8_t qos : 2;         /* granted for this delivery */

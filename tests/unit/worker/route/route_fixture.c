@@ -87,6 +87,7 @@ static void open_router(struct fixture *f)
     settle_init(&r->settle, &r->mesh, on_ack);
     publishers_init(&r->publishers, &f->loop, r->stats, &r->settle);
     outbound_init(&r->outbound, &r->mesh, r->stats, &r->publishers, r);
+    journal_init(&r->journal, &r->outbound, 0, false);
     filters_init(&r->filters, &f->region, &r->announcer);
     r->filters.on_filter_change = announce_filter;
     r->filters.on_group_change = announce_group;

@@ -1,0 +1,206 @@
+#include "worker/route/journal.h"
+
+#include "common/base/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A record that found the ring full. Name and ids are copied behind. */
+struct waiting_record {
+    struct outbound_item item;
+    struct journal *journal;
+    struct record_journal record;
+    uint8_t copies[];
+};
+
+void journal_init(struct journal *journal, struct outbound *outbound, unsigned peer, bool is_on)
+{
+    *journal = (struct journal){
+        .outbound = outbound,
+        .peer = peer,
+        .is_on = is_on,
+        .is_restored = !is_on,
+    };
+    list_init(&journal->waits);
+}
+
+/* -- into the ring -- */
+
+static bool put_waiting(struct outbound_item *item, struct mesh *mesh, unsigned peer)
+{
+    return record_put_journal(mesh, peer, &list_owner(item, struct waiting_record, item)->record);
+}
+
+static void waiting_done(struct outbound_item *item, void *owner)
+{
+    struct waiting_record *w = list_owner(item, struct waiting_record, item);
+    if (owner != NULL && w->record.serial != 0)
+        w->journal->sent = w->record.serial;
+    free(w);
+}
+
+static struct bytes copy_to(uint8_t **place, struct bytes b)
+{
+    struct bytes copy = {*place, b.size};
+    if (b.size > 0)
+        memcpy(*place, b.data, b.size);
+    *place += b.size;
+    return copy;
+}
+
+static void wait_for_ring(struct journal *journal, const struct record_journal *record)
+{
+    struct waiting_record *w = malloc(sizeof(*w) + record->name.size + record->ids.size);
+    if (w == NULL)
+        fatal("no memory for a record that waits for the committer");
+    *w = (struct waiting_record){
+        .item = {.put = put_waiting, .done = waiting_done},
+        .journal = journal,
+        .record = *record,
+    };
+    uint8_t *place = w->copies;
+    w->record.name = copy_to(&place, record->name);
+    w->record.ids = copy_to(&place, record->ids);
+    outbound_send(journal->outbound, journal->peer, &w->item);
+}
+
+static void send(struct journal *journal, const struct record_journal *record)
+{
+    struct outbound *out = journal->outbound;
+    if (outbound_is_blocked(out, journal->peer) ||
+        !record_put_journal(out->mesh, journal->peer, record))
+        wait_for_ring(journal, record);
+    else if (record->serial != 0)
+        journal->sent = record->serial;
+}
+
+void journal_start(struct journal *journal, uint64_t epoch)
+{
+    journal->epoch = epoch;
+    if (journal->is_on)
+        send(journal, &(struct record_journal){.kind = RECORD_JOURNAL_RESET, .epoch = epoch});
+}
+
+uint64_t journal_put(struct journal *journal, struct record_journal *record)
+{
+    check(journal->is_on && journal->is_restored);
+    record->serial = ++journal->serial;
+    send(journal, record);
+    return record->serial;
+}
+
+static uint64_t put_with(struct journal *journal, struct record_journal *record,
+                         const struct record_message *body, const struct outbound_message *with)
+{
+    check(body->message_id == record->message_id);
+    /* What is put to a peer, in the ring or before it, keeps its order: nothing comes
+     * between the two. */
+    (void)outbound_send_message(journal->outbound, journal->peer, body, with);
+    return journal_put(journal, record);
+}
+
+uint64_t journal_put_message(struct journal *journal, struct record_journal *record,
+                             struct message *message, uint32_t publisher)
+{
+    struct record_message body = {
+        .purpose = RECORD_FOR_JOURNAL,
+        .message_id = message->id,
+        .expiry_at_ms = message->expiry_at_ms,
+        .qos = message->qos,
+        .retain = message->retain,
+        .topic = message_topic(message),
+        .properties = message_properties(message),
+        .payload = message_payload(message),
+    };
+    struct outbound_message with = {.message = message, .publisher = publisher};
+    return put_with(journal, record, &body, &with);
+}
+
+uint64_t journal_put_body(struct journal *journal, struct record_journal *record,
+                          const struct record_message *body, struct message *message)
+{
+    struct outbound_message with = {.message = message};
+    return put_with(journal, record, body, &with);
+}
+
+uint64_t journal_next_session(struct journal *journal)
+{
+    check(journal->is_restored && journal->session_count < UINT32_MAX);
+    return (uint64_t)journal->run << 32 | ++journal->session_count;
+}
+
+/* -- until it is on disk -- */
+
+bool journal_is_safe(const struct journal *journal, uint64_t serial)
+{
+    return serial <= journal->confirmed;
+}
+
+void journal_wait_for(struct journal *journal, struct journal_wait *wait, uint64_t first,
+                      uint64_t last)
+{
+    list_init(&wait->node);
+    wait->first = first;
+    wait->last = last;
+    wait->reason = REASON_SUCCESS;
+    if (first == 0 || journal_is_safe(journal, last)) {
+        wait->done(wait, REASON_SUCCESS);
+        return;
+    }
+    /* Serials rise: its place is the end, or near it. */
+    struct list_node *place = &journal->waits;
+    while (place->prev != &journal->waits &&
+           list_owner(place->prev, struct journal_wait, node)->last > last)
+        place = place->prev;
+    list_insert_before(place, &wait->node);
+}
+
+void journal_wait_cancel(struct journal_wait *wait)
+{
+    list_remove(&wait->node);
+}
+
+void journal_confirm(struct journal *journal, uint64_t serial)
+{
+    /* A predecessor's, or said again by a new committer. */
+    if (!journal->is_restored || serial <= journal->confirmed)
+        return;
+    check(serial <= journal->serial);
+    journal->confirmed = serial;
+    for (struct list_node *node; (node = list_first(&journal->waits)) != NULL;) {
+        struct journal_wait *wait = list_owner(node, struct journal_wait, node);
+        if (wait->last > serial)
+            return;
+        list_remove(node);
+        wait->done(wait, wait->reason);
+    }
+}
+
+void journal_refuse(struct journal *journal, uint64_t serial, enum mqtt_reason reason)
+{
+    if (!journal->is_restored)
+        return;
+    list_for_each(node, &journal->waits) {
+        struct journal_wait *wait = list_owner(node, struct journal_wait, node);
+        if (wait->first <= serial && serial <= wait->last && wait->reason == REASON_SUCCESS)
+            wait->reason = reason;
+    }
+}
+
+/* -- coming back -- */
+
+bool journal_restore_begin(struct journal *journal, const struct record_journal *record)
+{
+    if (record->epoch != journal->epoch || journal->is_restored)
+        return false;
+    journal->serial = record->serial;
+    journal->sent = record->serial;
+    journal->confirmed = record->serial;
+    journal->run = record->run;
+    return true;
+}
+
+void journal_restore_end(struct journal *journal)
+{
+    journal->is_restored = true;
+}

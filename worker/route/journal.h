@@ -1,0 +1,84 @@
+#ifndef COURTIER_WORKER_ROUTE_JOURNAL_H
+#define COURTIER_WORKER_ROUTE_JOURNAL_H
+
+/*
+ * The journal: what this worker tells the committer about its persistent sessions
+ * (shm/record_journal.h), and who waits until that is on disk. A record goes into the
+ * committer's ring, or waits for it like any other (worker/route/outbound.h). Without
+ * persistence the journal is off, and nothing may be put.
+ *
+ * A worker starts by asking for what is on disk; until all of that came back nothing
+ * may be put, and nothing be taken from clients or other workers.
+ */
+
+#include "common/base/list.h"
+#include "common/mqtt/reason.h"
+#include "shm/record.h"
+#include "shm/record_journal.h"
+#include "worker/route/outbound.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct journal {
+    struct outbound *outbound;
+    unsigned peer; /* the committer's slot */
+    bool is_on;
+    bool is_restored; /* or off: all that was on disk is here */
+    enum record_journal_state state;
+    uint64_t epoch;         /* of our RESET */
+    uint64_t serial;        /* given out last */
+    uint64_t sent;          /* all up to here are in the ring, if not published yet */
+    uint64_t confirmed;     /* all up to here are on disk, or were refused */
+    uint64_t session_count; /* numbers given out */
+    uint32_t run;           /* no other worker process ever had it */
+    struct list_node waits; /* of struct journal_wait, by `last` */
+};
+
+/* Somebody who waits until records are on disk; embedded in its owner. */
+struct journal_wait {
+    struct list_node node;
+    uint64_t first; /* the records that it cares about: */
+    uint64_t last;  /* all from the first to the last */
+    enum mqtt_reason reason;
+    /* `reason`: 0, or why the first of them that was refused was. The wait is over,
+     * and its owner may free it. */
+    void (*done)(struct journal_wait *wait, enum mqtt_reason reason);
+};
+
+/* `peer` is the committer's slot; `is_on` false: there is none. */
+void journal_init(struct journal *journal, struct outbound *outbound, unsigned peer, bool is_on);
+/* Asks for what is on disk; `epoch` is the process's. If the journal is on. */
+void journal_start(struct journal *journal, uint64_t epoch);
+
+/* Tells the committer; its serial, which is also set in `record`. */
+uint64_t journal_put(struct journal *journal, struct record_journal *record);
+/* The same with the body that it needs: `message`, for `publisher` (a handle, or 0),
+ * which pauses while the body waits for the ring. */
+uint64_t journal_put_message(struct journal *journal, struct record_journal *record,
+                             struct message *message, uint32_t publisher);
+/* KEEP_WILL: `body` is made from `message`. */
+uint64_t journal_put_body(struct journal *journal, struct record_journal *record,
+                          const struct record_message *body, struct message *message);
+
+/* A number for a session that no other session ever had. */
+uint64_t journal_next_session(struct journal *journal);
+
+/* Is all up to this serial on disk (or refused)? Of serial 0: yes. */
+bool journal_is_safe(const struct journal *journal, uint64_t serial);
+/* Calls wait->done when all of `first` to `last` are on disk, or refused; at once, when
+ * they are. `first` 0: none. Records that were just put, in this turn of the loop: a
+ * refusal that came earlier is not known any more. */
+void journal_wait_for(struct journal *journal, struct journal_wait *wait, uint64_t first,
+                      uint64_t last);
+/* Harmless when it is over. wait->node must be initialized. */
+void journal_wait_cancel(struct journal_wait *wait);
+
+/* What the committer says, for the inbox. */
+void journal_confirm(struct journal *journal, uint64_t serial);
+void journal_refuse(struct journal *journal, uint64_t serial, enum mqtt_reason reason);
+/* RESTORE_BEGIN: false when it answers a predecessor. */
+bool journal_restore_begin(struct journal *journal, const struct record_journal *record);
+void journal_restore_end(struct journal *journal);
+
+#endif
