@@ -24,7 +24,8 @@
  *     RECEIVED        session, packet_id             QoS 2 id from the client, in use
  *     RECEIVE_END     session, packet_id
  *     KEEP_RETAINED   message_id                     retained; an empty payload clears
- *     KEEP_WILL       message_id                     the will of the message's client_id
+ *     KEEP_WILL       message_id                     the will of the message's client_id;
+ *                                                    its expiry_at_ms is the interval itself
  *     FORGET_WILL     name (client id)
  *   committer -> worker:
  *     RESTORE_BEGIN   epoch (of the RESET), serial (the last one known: the worker's go

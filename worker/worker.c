@@ -18,6 +18,7 @@
 #include "worker/protocol/on_subscribe.h"
 #include "worker/protocol/protocol.h"
 #include "worker/protocol/reply.h"
+#include "worker/protocol/restore.h"
 #include "worker/protocol/sys_topics.h"
 #include "worker/protocol/will.h"
 #include "worker/route/hold.h"
@@ -35,7 +36,8 @@
 enum {
     STORE_WAIT_STEP_MS = 5,
     STORE_WAIT_MAX_MS = 10000,
-    DRAIN_MAX_MS = 1500 /* for the last bytes to the clients at a stop */
+    RESTORE_POLL_MS = 5, /* between looks whether the other workers are as far */
+    DRAIN_MAX_MS = 1500  /* for the last bytes to the clients at a stop */
 };
 
 struct worker {
@@ -47,11 +49,14 @@ struct worker {
     struct router router;
     struct protocol protocol;
     struct inbox inbox;
+    struct restore restore;
+    struct wheel_timer serve_timer;
     struct accept_group *acceptors;
     struct sys_topics *sys; /* worker 0 */
     struct loop_watch bell_watch;
     struct loop_watch control_watch;
     uint64_t drain_until_ms; /* 0: not stopping */
+    bool is_serving;         /* takes connections */
     bool has_work;           /* do not sleep before the next turn */
     bool is_orphan;          /* the master is gone */
 };
@@ -93,6 +98,16 @@ static void on_will(void *owner, const struct record_message *will)
     will_adopt(&((struct worker *)owner)->protocol, will);
 }
 
+static void on_restored_body(void *owner, const struct record_message *message)
+{
+    restore_take_body(&((struct worker *)owner)->restore, message);
+}
+
+static void on_restored(void *owner, const struct record_journal *record)
+{
+    restore_take(&((struct worker *)owner)->restore, record);
+}
+
 static const struct conn_events CONN_EVENTS = {
     .on_packet = dispatch_packet,
     .on_drained = dispatch_drained,
@@ -103,6 +118,8 @@ static const struct inbox_events INBOX_EVENTS = {
     .on_confirm = on_confirm,
     .on_refuse = on_refuse,
     .on_will = on_will,
+    .on_restored_body = on_restored_body,
+    .on_restored = on_restored,
 };
 
 /* -- the master's word -- */
@@ -218,6 +235,7 @@ static void set_up_router(struct worker *w)
     bool is_kept = region_has_committer(in->region);
     journal_init(&r->journal, &r->outbound, is_kept ? region_committer_slot(in->region) : 0,
                  is_kept);
+    journal_start(&r->journal, in->epoch);
     filters_init(&r->filters, in->region, &r->announcer);
     r->filters.on_filter_change = announce_filter;
     r->filters.on_group_change = announce_group;
@@ -250,16 +268,59 @@ static void set_up_conns(struct worker *w)
     w->conns.owner = &w->protocol;
 }
 
+/* -- from the start to the first client -- */
+
+/* What others publish must find the way to the sessions that were on disk, wherever
+ * they are: so nobody serves before all have them. (Of a worker that dies later the
+ * store keeps the routes that matter.) */
+static bool is_restored_everywhere(const struct worker *w)
+{
+    for (unsigned i = 0; i < w->inherit->region->worker_count; i++)
+        if (stats_get(stats_of(w->inherit->region, i), STAT_restored) == 0)
+            return false;
+    return true;
+}
+
+static void serve(struct worker *w)
+{
+    const struct inherit *in = w->inherit;
+    w->is_serving = true;
+    lifecycle_wait_again(&w->protocol);
+    w->acceptors = accept_start(w->loop, in, &w->tunable, on_accept, w);
+    handoff_start(w->protocol.handoff);
+    if (in->slot == 0)
+        w->sys = sys_topics_start(&w->protocol, COURTIER_VERSION);
+    w->has_work = true; /* what this put into rings is to be published before we sleep */
+}
+
+static void serve_when_restored(struct worker *w)
+{
+    struct wheel *wheel = loop_wheel(w->loop);
+    if (w->is_serving || w->drain_until_ms != 0 || !restore_is_complete(&w->restore))
+        return;
+    stats_set(w->router.stats, STAT_restored, 1);
+    if (is_restored_everywhere(w))
+        serve(w);
+    else if (!wheel_timer_is_running(&w->serve_timer))
+        wheel_start(wheel, &w->serve_timer, loop_now_ms(w->loop) + RESTORE_POLL_MS);
+}
+
+/* The turn that it brings looks again. */
+static void on_serve_timer(struct wheel_timer *timer, void *context)
+{
+    (void)timer;
+    (void)context;
+}
+
 static void start(struct worker *w)
 {
     const struct inherit *in = w->inherit;
-    w->acceptors = accept_start(w->loop, in, &w->tunable, on_accept, w);
+    wheel_timer_init(&w->serve_timer, on_serve_timer);
     w->bell_watch.on_readable = on_bell;
     loop_watch_start(w->loop, &w->bell_watch, in->bell_fds[in->slot]);
     w->control_watch.on_readable = on_control;
     loop_watch_start(w->loop, &w->control_watch, in->control_fd);
-    if (in->slot == 0)
-        w->sys = sys_topics_start(&w->protocol, COURTIER_VERSION);
+    serve_when_restored(w);
     heartbeat_answer(in->region, in->slot, HEARTBEAT_READY);
 }
 
@@ -280,6 +341,7 @@ static struct worker *worker_new(const struct inherit *inherit)
     set_up_protocol(w);
     set_up_conns(w);
     inbox_init(&w->inbox, &w->router, &INBOX_EVENTS, w);
+    restore_init(&w->restore, &w->protocol);
     start(w);
     w->has_work = true; /* what this put into rings is to be published before we sleep */
     return w;
@@ -293,6 +355,8 @@ static void worker_free(struct worker *w)
     lifecycle_free_all(&w->protocol);
     conn_context_done(&w->conns);
     inbox_done(&w->inbox);
+    restore_done(&w->restore);
+    wheel_stop(loop_wheel(w->loop), &w->serve_timer);
     outbound_done(&w->router.outbound);
     redistribute_done(&w->router);
     filters_done(&w->router.filters);
@@ -336,6 +400,7 @@ static int take_turn(struct worker *w)
         return error;
     stats_add(w->router.stats, STAT_turns, 1);
     w->has_work = inbox_take(&w->inbox);
+    serve_when_restored(w);
     w->has_work |= replay_step(&w->router);
     settle_release(&w->router.settle);
     w->has_work |= conn_resume_all(&w->conns);

@@ -136,13 +136,15 @@ static void set_aside(struct store *store, unsigned worker, const char *why)
                   suppressed);
 }
 
-/* A worker starts with empty hands. Its ring is not released before its
- * predecessor's wills are handed over, so a successor of ours begins here again. */
+/* A worker starts with empty hands. What its predecessor's sessions on disk want is
+ * still routed to it: nothing that is acknowledged meanwhile may miss them. Its ring is not
+ * released before its predecessor's wills are handed over, so a successor of ours begins here
+ * again. */
 static void take_reset(struct store *store, struct store_peer *peer, struct store_op op)
 {
     store_peer_reset(peer);
     finish_batch(store);
-    int r = store_live_clear_worker(&store->live, peer->worker);
+    int r = store_live_clear_worker(&store->live, peer->worker, store->committer != NULL);
     if (r < 0)
         on_refused(&op, r, store);
     peer->applied = op.serial;

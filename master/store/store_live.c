@@ -248,10 +248,12 @@ static int clear_some(struct store_live *store, struct trie_clear *clear, bool *
     return committed < 0 ? committed : r;
 }
 
-int store_live_clear_worker(struct store_live *store, unsigned worker)
+int store_live_clear_worker(struct store_live *store, unsigned worker, bool keep_persistent)
 {
     bool changed = false;
     struct trie_clear *clear = trie_clear_new(worker);
+    if (clear != NULL && keep_persistent)
+        trie_clear_keep_persistent(clear);
     int r = clear == NULL ? -ENOMEM : -EAGAIN;
     while (r == -EAGAIN) {
         bool changed_now = false;

@@ -42,9 +42,10 @@ void store_live_close(struct store_live *store);
 bool store_live_apply(struct store_live *store, struct store_op *ops, unsigned count,
                       bool keep_serials);
 
-/* Takes all that a worker wanted out of the trie, in several transactions. 0 or
- * -errno; what is left then costs needless records to that worker, no more. */
-int store_live_clear_worker(struct store_live *store, unsigned worker);
+/* Takes all that a worker wanted out of the trie, in several transactions; with
+ * `keep_persistent` but for what its sessions on disk may want. 0 or -errno; what is
+ * left then costs needless records to that worker, no more. */
+int store_live_clear_worker(struct store_live *store, unsigned worker, bool keep_persistent);
 
 /* Commits the serial up to which a worker's records are done. 0 or -errno. */
 int store_live_keep_serial(struct store_live *store, unsigned worker, uint64_t serial);

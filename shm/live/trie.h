@@ -66,6 +66,9 @@ struct trie_clear;
 /* NULL without memory. */
 struct trie_clear *trie_clear_new(unsigned worker);
 void trie_clear_free(struct trie_clear *clear);
+/* Leaves what persistent sessions may want, and members of groups as offline ones: the
+ * worker's sessions are on disk, and its successor says anew what it wants. */
+void trie_clear_keep_persistent(struct trie_clear *clear);
 /* Looks at up to `limit` nodes. 0 when all is done; -EAGAIN when there is more:
  * commit, and call again in another transaction; others may write between. On
  * another -errno abort the transaction and start over with a new walk. */

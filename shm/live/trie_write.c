@@ -190,6 +190,7 @@ int trie_set_group(struct live *live, struct bytes filter, const struct hash128 
 
 struct trie_clear {
     unsigned worker;
+    bool keeps_persistent;
     struct tree_path path;
 };
 
@@ -206,12 +207,33 @@ struct trie_clear *trie_clear_new(unsigned worker)
     return NULL;
 }
 
+void trie_clear_keep_persistent(struct trie_clear *clear)
+{
+    clear->keeps_persistent = true;
+}
+
 void trie_clear_free(struct trie_clear *clear)
 {
     if (clear == NULL)
         return;
     tree_path_done(&clear->path);
     free(clear);
+}
+
+/* Takes the worker's members out of a group, or makes them offline ones. */
+static int clear_group(struct live *live, const struct trie_clear *clear, const struct hash128 *id,
+                       const struct trie_members *members, bool *ret_changed)
+{
+    unsigned index = trie_group_index(members, clear->worker);
+    const struct trie_member *member = &members->each[index];
+    struct trie_weight weight = {0, 0};
+    *ret_changed = false;
+    if (index == members->count || member->worker != clear->worker)
+        return 0;
+    if (clear->keeps_persistent)
+        weight.offline = member->online + member->offline;
+    return trie_set_group(live, tree_path_text(&clear->path), id, clear->worker, weight,
+                          ret_changed);
 }
 
 static int clear_groups(struct live *live, const struct trie_clear *clear, uint64_t node,
@@ -224,9 +246,8 @@ static int clear_groups(struct live *live, const struct trie_clear *clear, uint6
         if (r == -ENOENT)
             return 0;
         bool cleared = false;
-        struct bytes filter = tree_path_text(&clear->path);
         if (r == 0)
-            r = clear_member(live, filter, &id, clear->worker, &cleared);
+            r = clear_group(live, clear, &id, &members, &cleared);
         if (r != 0)
             return r;
         *changed = *changed || cleared;
@@ -243,6 +264,8 @@ static int clear_node(struct live *live, const struct trie_clear *clear,
             return r;
     }
     if (((node->any | node->persistent) >> clear->worker & 1) == 0)
+        return 0;
+    if (clear->keeps_persistent && (node->persistent >> clear->worker & 1) != 0)
         return 0;
     bool cleared;
     int r = clear_bits(live, tree_path_text(&clear->path), clear->worker, &cleared);

@@ -222,7 +222,7 @@ struct accept_group *accept_start(struct loop *loop, const struct inherit *inher
 
 void accept_stop(struct accept_group *group)
 {
-    if (group->has_stopped)
+    if (group == NULL || group->has_stopped)
         return;
     group->has_stopped = true;
     for (unsigned i = 0; i < group->count; i++) {

@@ -24,7 +24,8 @@ typedef void (*accept_fn)(void *owner, int fd, uint16_t listener_index, const st
 struct accept_group *accept_start(struct loop *loop, const struct inherit *inherit,
                                   const struct conf_tunable *tunable, accept_fn on_socket,
                                   void *owner);
-/* Takes no more connections; those that the kernel has given out still come. */
+/* Takes no more connections; those that the kernel has given out still come. NULL is
+ * allowed. */
 void accept_stop(struct accept_group *group);
 /* For the end of the process: no turn of the loop may follow. NULL is allowed. */
 void accept_free(struct accept_group *group);

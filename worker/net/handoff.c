@@ -36,6 +36,7 @@ struct waiting {
 
 struct handoff {
     struct loop *loop;
+    int in;
     const int *out;
     unsigned worker_count;
     handoff_fn on_arrival;
@@ -202,9 +203,14 @@ struct handoff *handoff_new(struct loop *loop, int in, const int *out, unsigned 
     list_init(&h->waiting);
     wheel_timer_init(&h->arrival_timer, on_arrival_timer);
     wheel_timer_init(&h->retry_timer, on_retry);
+    h->in = in;
     h->watch.on_readable = on_readable;
-    loop_watch_start(loop, &h->watch, in);
     return h;
+}
+
+void handoff_start(struct handoff *h)
+{
+    loop_watch_start(h->loop, &h->watch, h->in);
 }
 
 void handoff_free(struct handoff *h)

@@ -25,9 +25,11 @@ struct handoff;
 typedef void (*handoff_fn)(void *owner, int fd, uint16_t listener_index, const struct peer *peer,
                            struct bytes pending);
 
-/* `in` is this worker's inbox, `out` one descriptor per worker slot. */
+/* `in` is this worker's inbox, `out` one descriptor per worker slot. What comes in
+ * waits there until handoff_start(). */
 struct handoff *handoff_new(struct loop *loop, int in, const int *out, unsigned worker_count,
                             handoff_fn on_arrival, void *owner);
+void handoff_start(struct handoff *handoff);
 /* For the end of the process: no turn of the loop may follow. What waits is
  * closed. NULL is allowed. */
 void handoff_free(struct handoff *handoff);

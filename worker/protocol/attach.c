@@ -2,10 +2,14 @@
 
 #include "common/base/check.h"
 #include "common/base/log.h"
+#include "worker/protocol/keep.h"
 #include "worker/protocol/lifecycle.h"
+#include "worker/protocol/pending.h"
 #include "worker/protocol/reply.h"
 #include "worker/protocol/will.h"
 #include "worker/route/deliver.h"
+
+#include <stdlib.h>
 
 /* A client id with a live connection: the old one gets its notice and is closed
  * before the new one hears anything [MQTT-3.1.4-3]. */
@@ -81,14 +85,13 @@ static void set_up_conn(struct conn *conn, struct session *s, const struct mqtt_
     s->conn = conn;
 }
 
-static void send_connack(const struct protocol *protocol, struct conn *conn,
-                         const struct mqtt_connect *c, bool is_present, bool is_assigned)
+static struct mqtt_connack connack_of(const struct protocol *protocol, const struct conn *conn,
+                                      const struct mqtt_connect *c)
 {
     const struct conf_tunable *t = protocol->tunable;
     uint16_t keep_alive_s = keep_alive_of(protocol, c);
     uint16_t receive_max = conn->session->receive_max;
-    struct mqtt_connack connack = {
-        .session_present = is_present,
+    return (struct mqtt_connack){
         .reason = REASON_SUCCESS,
         .has_session_expiry = conn->session->expiry_s != c->session_expiry_s,
         .session_expiry_s = conn->session->expiry_s,
@@ -103,9 +106,6 @@ static void send_connack(const struct protocol *protocol, struct conn *conn,
         .has_server_keep_alive = keep_alive_s != c->keep_alive_s,
         .server_keep_alive_s = keep_alive_s,
     };
-    if (is_assigned)
-        connack.assigned_client_id = c->client_id; /* [MQTT-3.2.2-16] */
-    reply_connack(conn, &connack);
 }
 
 static void log_connected(const struct conn *conn, const struct mqtt_connect *c)
@@ -126,33 +126,131 @@ static bool is_over_limit(const struct protocol *protocol)
     return stats_sum(protocol->region, STAT_clients_total) >= protocol->tunable->sessions_max;
 }
 
+/* -- the answer -- */
+
+/* A CONNACK, which may have to wait for the disk. */
+struct pending_connect {
+    struct pending pending;
+    struct mqtt_connack connack;
+    uint16_t keep_alive_s;
+};
+
+static void drop(struct pending *pending)
+{
+    pending_clear(pending);
+    free(list_owner(pending, struct pending_connect, pending));
+}
+
+static void accept_session(struct protocol *protocol, struct session *s,
+                           const struct mqtt_connack *connack, uint16_t keep_alive_s)
+{
+    struct conn *conn = s->conn;
+    reply_connack(conn, connack);
+    if (conn->state >= CONN_CLOSING)
+        return; /* the client's packet limit is below any CONNACK */
+    conn_open(conn, keep_alive_s);
+    filters_update_session(&protocol->router->filters, s);
+    deliver_resend(protocol->router, s);
+}
+
+/* The disk could not take the session: a new one ends with its connection. */
+static void refuse_session(struct protocol *protocol, struct session *s, bool is_new)
+{
+    will_drop(protocol, s);
+    if (is_new)
+        s->expiry_s = 0;
+    reply_refuse(s->conn, (enum mqtt_version)s->version, REASON_QUOTA_EXCEEDED,
+                 "no room on disk for the session");
+}
+
+static void on_kept(struct journal_wait *wait, enum mqtt_reason reason)
+{
+    struct pending_connect *p = list_owner(wait, struct pending_connect, pending.wait);
+    struct session *s = p->pending.session;
+    struct protocol *protocol = s->table->owner;
+    struct mqtt_connack connack = p->connack;
+    uint16_t keep_alive_s = p->keep_alive_s;
+    drop(&p->pending);
+    if (reason != REASON_SUCCESS && s->number != 0)
+        refuse_session(protocol, s, !connack.session_present);
+    else
+        accept_session(protocol, s, &connack, keep_alive_s);
+}
+
+/* Answers when the records from `first` on are on disk; 0: there are none. */
+static void answer(struct conn *conn, const struct mqtt_connack *connack, uint16_t keep_alive_s,
+                   uint64_t first)
+{
+    struct protocol *protocol = protocol_of(conn);
+    struct pending_connect *p = first == 0 ? NULL : malloc(sizeof(*p));
+    if (first == 0) {
+        accept_session(protocol, conn->session, connack, keep_alive_s);
+        return;
+    }
+    if (p == NULL)
+        fatal("no memory for a CONNECT that waits for the disk");
+    *p = (struct pending_connect){.connack = *connack, .keep_alive_s = keep_alive_s};
+    pending_set(&p->pending, conn->session, drop);
+    p->pending.wait.done = on_kept;
+    conn_wait(conn);
+    journal_wait_for(&protocol->router->journal, &p->pending.wait, first,
+                     protocol->router->journal.serial);
+}
+
+/* -- CONNECT -- */
+
+/* A session to take up the CONNECT with, new if there is none. NULL: refused. */
+static struct session *make_session(struct conn *conn, const struct mqtt_connect *c)
+{
+    struct protocol *protocol = protocol_of(conn);
+    if (is_over_limit(protocol)) {
+        reply_refuse(conn, c->version, REASON_QUOTA_EXCEEDED, "too many sessions");
+        return NULL;
+    }
+    if (expiry_of(protocol, c) != 0 && keep_is_refused(protocol)) {
+        reply_refuse(conn, c->version, REASON_QUOTA_EXCEEDED, "no room on disk for the session");
+        return NULL;
+    }
+    struct session *s = session_new(&protocol->sessions, c->client_id);
+    if (s == NULL)
+        reply_refuse(conn, c->version, REASON_SERVER_BUSY, "out of memory");
+    return s;
+}
+
+/* The first record that the CONNACK has to wait for; 0: none. The end of an old session
+ * is on disk with the begin of the new one, and the will of a session that lasts with it. */
+static uint64_t keep(struct protocol *protocol, struct session *s, bool has_ended_kept)
+{
+    uint64_t last = protocol->router->journal.serial;
+    uint64_t serial = keep_session(protocol, s);
+    if (serial != 0)
+        return serial;
+    return has_ended_kept ? last : 0;
+}
+
 void attach(struct conn *conn, const struct mqtt_connect *connect, bool is_assigned)
 {
     struct protocol *protocol = protocol_of(conn);
+    const struct session *old = session_find(&protocol->sessions, connect->client_id);
+    bool was_kept = old != NULL && old->number != 0;
     struct session *s = find_session(protocol, connect);
     bool is_present = s != NULL;
     conn->is_resumed = is_present;
-    if (s == NULL && is_over_limit(protocol)) {
-        reply_refuse(conn, connect->version, REASON_QUOTA_EXCEEDED, "too many sessions");
-        return;
-    }
     if (s == NULL)
-        s = session_new(&protocol->sessions, connect->client_id);
-    if (s == NULL) {
-        reply_refuse(conn, connect->version, REASON_SERVER_BUSY, "out of memory");
+        s = make_session(conn, connect);
+    if (s == NULL)
         return;
-    }
     set_up_session(protocol, s, connect);
     set_up_conn(conn, s, connect);
     stats_add(protocol->stats, STAT_clients_connected, 1);
     stats_add(protocol->stats, STAT_connects_received, 1);
+    uint64_t first = keep(protocol, s, was_kept && !is_present);
     if (connect->has_will && !will_take(protocol, s, connect))
         log_warning("No memory for the will of client %s.", log_text(connect->client_id).text);
     log_connected(conn, connect);
-    send_connack(protocol, conn, connect, is_present, is_assigned);
-    if (conn->session != s || conn->state >= CONN_CLOSING)
-        return; /* the client's packet limit is below any CONNACK */
-    conn_open(conn, keep_alive_of(protocol, connect));
-    filters_update_session(&protocol->router->filters, s);
-    deliver_resend(protocol->router, s);
+    struct mqtt_connack connack = connack_of(protocol, conn, connect);
+    connack.session_present = is_present;
+    if (is_assigned)
+        connack.assigned_client_id = session_client_id(s); /* [MQTT-3.2.2-16] */
+    answer(conn, &connack, keep_alive_of(protocol, connect), first);
 }

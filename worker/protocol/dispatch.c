@@ -8,6 +8,7 @@
 #include "worker/protocol/on_disconnect.h"
 #include "worker/protocol/on_publish.h"
 #include "worker/protocol/on_subscribe.h"
+#include "worker/protocol/on_unsubscribe.h"
 #include "worker/protocol/will.h"
 #include "worker/route/deliver.h"
 

@@ -2,7 +2,8 @@
 
 #include "common/base/check.h"
 #include "common/base/log.h"
-#include "worker/protocol/on_subscribe.h"
+#include "worker/protocol/keep.h"
+#include "worker/protocol/pending.h"
 #include "worker/protocol/will.h"
 #include "worker/route/hold.h"
 #include "worker/route/redistribute.h"
@@ -15,7 +16,8 @@ void lifecycle_detach(struct protocol *protocol, struct session *session)
     check(session->conn != NULL);
     hold_release(protocol->router, session);
     replay_stop(session, (struct bytes){NULL, 0});
-    subscribe_cancel(session);
+    if (session->pending != NULL)
+        session->pending->drop(session->pending);
     publishers_remove(session->publisher);
     session->publisher = NULL;
     session_forget_connection(session);
@@ -36,6 +38,7 @@ void lifecycle_end_session(struct protocol *protocol, struct session *session)
     filters_remove_all(&protocol->router->filters, session);
     redistribute_session(protocol->router, session);
     will_publish(protocol, session);
+    keep_session_end(protocol, session);
     session_free(session);
 }
 
@@ -58,6 +61,7 @@ void lifecycle_wait_offline(struct protocol *protocol, struct session *session)
     }
     session->expires_at_ms =
         session->expiry_s == SESSION_NEVER_EXPIRES ? UINT64_MAX : now + session->expiry_s * 1000ULL;
+    (void)keep_session(protocol, session);
     if (session->will != NULL && session->will->delay_s == 0)
         will_publish(protocol, session);
     if (session->is_remnant && session->will == NULL) {
@@ -66,6 +70,28 @@ void lifecycle_wait_offline(struct protocol *protocol, struct session *session)
     }
     uint64_t will_at_ms = session->will == NULL ? 0 : now + session->will->delay_s * 1000ULL;
     start_timer(protocol, session, will_at_ms);
+}
+
+/* When the delay of a will is over that was running already: it began when the
+ * session went offline. */
+static uint64_t due_again_ms(const struct session *session, uint64_t now)
+{
+    uint64_t delay_ms = session->will->delay_s * 1000ULL;
+    if (session->expires_at_ms == UINT64_MAX)
+        return now + delay_ms; /* not known */
+    uint64_t interval_ms = session->expiry_s * 1000ULL;
+    return session->expires_at_ms < interval_ms ? now
+                                                : session->expires_at_ms - interval_ms + delay_ms;
+}
+
+static void wait_again(struct protocol *protocol, struct session *session)
+{
+    uint64_t now = loop_now_ms(protocol->router->loop);
+    if (session->expires_at_ms == 0)
+        lifecycle_wait_offline(protocol, session);
+    else
+        start_timer(protocol, session,
+                    session->will == NULL ? UINT64_MAX : due_again_ms(session, now));
 }
 
 void lifecycle_on_timer(struct session *session)
@@ -99,18 +125,28 @@ static void free_session(struct protocol *protocol, struct session *session)
     session_free(session);
 }
 
-void lifecycle_free_all(struct protocol *protocol)
+/* A map can't be walked while items leave it. */
+static void for_all(struct protocol *protocol, void (*act)(struct protocol *, struct session *))
 {
     const struct map *map = &protocol->sessions.by_client_id;
     size_t count = 0;
     size_t cursor = 0;
-    /* A map can't be walked while items leave it. */
     struct session **all = calloc(map->count + 1, sizeof(struct session *));
     if (all == NULL)
-        return;
+        fatal("no memory for the list of sessions");
     for (struct session *s; (s = map_next(map, &cursor)) != NULL;)
         all[count++] = s;
     for (size_t i = 0; i < count; i++)
-        free_session(protocol, all[i]);
+        act(protocol, all[i]);
     free(all);
+}
+
+void lifecycle_free_all(struct protocol *protocol)
+{
+    for_all(protocol, free_session);
+}
+
+void lifecycle_wait_again(struct protocol *protocol)
+{
+    for_all(protocol, wait_again);
 }

@@ -19,6 +19,9 @@ void lifecycle_wait_offline(struct protocol *protocol, struct session *session);
 /* Ends a detached session: its will goes out [MQTT-3.1.3-9], its subscriptions
  * go, it is freed. */
 void lifecycle_end_session(struct protocol *protocol, struct session *session);
+/* After a restore: every session waits for its client, for what it has left of its
+ * time; one that was connected begins to wait now (its expires_at_ms is 0). */
+void lifecycle_wait_again(struct protocol *protocol);
 /* The timer of an offline session is due; for struct session_table. */
 void lifecycle_on_timer(struct session *session);
 /* Frees all sessions at the end of the process; no wills, no packets. */

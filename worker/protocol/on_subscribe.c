@@ -4,8 +4,9 @@
 #include "common/base/log.h"
 #include "common/mqtt/codec_subscribe.h"
 #include "common/mqtt/topic.h"
+#include "worker/protocol/keep.h"
+#include "worker/protocol/pending.h"
 #include "worker/protocol/reply.h"
-#include "worker/route/redistribute.h"
 #include "worker/route/replay.h"
 
 #include <stdlib.h>
@@ -13,15 +14,16 @@
 
 /* What is known of one filter of the packet. */
 struct granted {
-    uint64_t serial;         /* that its SUBACK waits for; 0: none */
+    uint64_t serial;         /* of the store, that its SUBACK waits for; 0: none */
+    uint64_t kept;           /* of the journal */
     enum mqtt_reason reason; /* for the SUBACK */
 };
 
-/* A SUBSCRIBE that waits for the store. Behind it a copy of the filters. */
+/* A SUBSCRIBE that waits for the store or the disk. Behind it a copy of the filters. */
 struct pending_subscribe {
-    struct list_node node;
-    struct session *session;
-    uint64_t serial; /* the highest of its filters */
+    struct pending pending;
+    struct list_node node; /* in protocol->pending; not linked: the store is done */
+    uint64_t serial;       /* of the store, the highest of its filters; 0: none */
     struct mqtt_subscribe packet;
     struct granted *granted;
     uint8_t filters[];
@@ -74,6 +76,8 @@ static struct granted subscribe(struct protocol *protocol, struct session *sessi
         return (struct granted){.reason = WHY_FILTER_MALFORMED};
     if (check == TOPIC_OVER_LIMIT)
         return (struct granted){.reason = WHY_FILTER_LIMIT};
+    if (session->number != 0 && keep_is_refused(protocol))
+        return (struct granted){.reason = REASON_QUOTA_EXCEEDED};
     uint64_t serial_before = protocol->router->announcer.serial;
     struct subscription *s = filters_find(filters, session, &share, f->filter);
     bool is_new = s == NULL;
@@ -97,7 +101,11 @@ static struct granted subscribe(struct protocol *protocol, struct session *sessi
         replay_start(protocol->router, s, f->filter);
     if (wants_retained && s->filter->serial <= serial_before)
         ask_for_pass(protocol, s);
-    return (struct granted){.serial = serial_of(protocol, s), .reason = (enum mqtt_reason)s->qos};
+    return (struct granted){
+        .serial = serial_of(protocol, s),
+        .kept = keep_subscription(protocol, s, f->filter),
+        .reason = (enum mqtt_reason)s->qos,
+    };
 }
 
 /* The rule that a whole packet breaks, or zero. */
@@ -137,31 +145,94 @@ static void answer(struct session *session, const struct mqtt_subscribe *packet,
 
 static void pending_free(struct pending_subscribe *p)
 {
+    pending_clear(&p->pending);
     list_remove(&p->node);
-    p->session->pending = NULL;
     free(p->granted);
     free(p);
 }
 
-/* Takes `granted`. False without memory. */
-static bool wait_for_store(struct protocol *protocol, struct session *session,
-                           const struct mqtt_subscribe *packet, struct granted *granted,
-                           uint64_t serial)
+static void drop(struct pending *pending)
 {
+    pending_free(list_owner(pending, struct pending_subscribe, pending));
+}
+
+static void answer_if_done(struct pending_subscribe *p)
+{
+    struct session *session = p->pending.session;
+    if (list_is_linked(&p->node) || pending_waits_for_disk(&p->pending))
+        return;
+    answer(session, &p->packet, p->granted);
+    pending_free(p);
+    if (session->conn != NULL)
+        conn_unhold(session->conn);
+}
+
+/* Takes a subscription back that there was no room for. */
+static void take_back(struct protocol *protocol, struct session *session, struct bytes text)
+{
+    struct topic_limits limits = limits_of(protocol);
+    struct topic_share share;
+    if (topic_check_subscription(text, &limits, &share) != TOPIC_OK)
+        return;
+    struct subscription *s = filters_find(&protocol->router->filters, session, &share, text);
+    replay_stop(session, text);
+    if (s == NULL)
+        return;
+    filters_remove(&protocol->router->filters, s);
+    (void)keep_no_subscription(protocol, session, text);
+}
+
+/* Refuses what waits for this serial of the store, or (0) all that the disk was to keep. */
+static void refuse_in(struct protocol *protocol, struct pending_subscribe *p, uint64_t serial,
+                      enum mqtt_reason reason)
+{
+    struct reader r = reader_of(p->packet.filters);
+    struct mqtt_filter f;
+    struct session *session = p->pending.session;
+    enum mqtt_version version = (enum mqtt_version)session->version;
+    for (unsigned i = 0; codec_subscribe_next(&r, version, &f); i++) {
+        struct granted *g = &p->granted[i];
+        if (serial == 0 ? g->kept == 0 : g->serial != serial)
+            continue;
+        g->reason = reason;
+        take_back(protocol, session, f.filter);
+    }
+}
+
+static void on_kept(struct journal_wait *wait, enum mqtt_reason reason)
+{
+    struct pending_subscribe *p = list_owner(wait, struct pending_subscribe, pending.wait);
+    if (reason != REASON_SUCCESS)
+        refuse_in(p->pending.session->table->owner, p, 0, reason);
+    answer_if_done(p);
+}
+
+/* Takes `granted`. False without memory. */
+static bool wait_for_both(struct protocol *protocol, struct session *session,
+                          const struct mqtt_subscribe *packet, struct granted *granted)
+{
+    struct journal *journal = &protocol->router->journal;
+    uint64_t first_kept = 0;
     struct pending_subscribe *p = malloc(sizeof(*p) + packet->filters.size);
     if (p == NULL)
         return false;
-    *p = (struct pending_subscribe){
-        .session = session,
-        .serial = serial,
-        .packet = *packet,
-        .granted = granted,
-    };
+    *p = (struct pending_subscribe){.packet = *packet, .granted = granted};
     memcpy(p->filters, packet->filters.data, packet->filters.size);
     p->packet.filters = (struct bytes){p->filters, packet->filters.size};
-    list_push_back(&protocol->pending, &p->node);
-    session->pending = p;
+    for (unsigned i = 0; i < packet->filter_count; i++) {
+        if (granted[i].serial > p->serial)
+            p->serial = granted[i].serial;
+        if (first_kept == 0)
+            first_kept = granted[i].kept;
+    }
+    pending_set(&p->pending, session, drop);
+    p->pending.wait.done = on_kept;
+    list_init(&p->node);
+    if (p->serial != 0)
+        list_push_back(&protocol->pending, &p->node);
     conn_hold(session->conn);
+    if (first_kept != 0)
+        journal_wait_for(journal, &p->pending.wait, first_kept, journal->serial);
     return true;
 }
 
@@ -179,17 +250,16 @@ void on_subscribe(struct conn *conn, const struct frame_header *header, struct b
         conn_close(conn, reason == REASON_SUCCESS ? REASON_UNSPECIFIED_ERROR : reason);
         return;
     }
-    uint64_t serial = 0;
+    bool must_wait = false;
     struct reader r = reader_of(packet.filters);
     struct mqtt_filter f;
     for (unsigned i = 0; codec_subscribe_next(&r, version, &f); i++) {
         granted[i] = subscribe(protocol, conn->session, &packet, &f);
-        if (granted[i].serial > serial)
-            serial = granted[i].serial;
+        must_wait = must_wait || granted[i].serial != 0 || granted[i].kept != 0;
     }
-    if (serial != 0 && wait_for_store(protocol, conn->session, &packet, granted, serial))
+    if (must_wait && wait_for_both(protocol, conn->session, &packet, granted))
         return;
-    if (serial != 0)
+    if (must_wait)
         conn_close(conn, REASON_UNSPECIFIED_ERROR);
     else
         answer(conn->session, &packet, granted);
@@ -202,40 +272,10 @@ void subscribe_confirmed(struct protocol *protocol, uint64_t serial)
         return;
     list_for_each(node, &protocol->pending) {
         struct pending_subscribe *p = list_owner(node, struct pending_subscribe, node);
-        struct session *session = p->session;
         if (p->serial > protocol->router->announcer.confirmed)
             continue;
-        answer(session, &p->packet, p->granted);
-        pending_free(p);
-        if (session->conn != NULL)
-            conn_unhold(session->conn);
-    }
-}
-
-/* Takes a subscription back that the store had no room for. */
-static void take_back(struct protocol *protocol, struct session *session, struct bytes text)
-{
-    struct topic_limits limits = limits_of(protocol);
-    struct topic_share share;
-    if (topic_check_subscription(text, &limits, &share) != TOPIC_OK)
-        return;
-    struct subscription *s = filters_find(&protocol->router->filters, session, &share, text);
-    replay_stop(session, text);
-    if (s != NULL)
-        filters_remove(&protocol->router->filters, s);
-}
-
-static void refuse_in(struct protocol *protocol, struct pending_subscribe *p, uint64_t serial,
-                      enum mqtt_reason reason)
-{
-    struct reader r = reader_of(p->packet.filters);
-    struct mqtt_filter f;
-    enum mqtt_version version = (enum mqtt_version)p->session->version;
-    for (unsigned i = 0; codec_subscribe_next(&r, version, &f); i++) {
-        if (p->granted[i].serial != serial)
-            continue;
-        p->granted[i].reason = reason;
-        take_back(protocol, p->session, f.filter);
+        list_remove(node);
+        answer_if_done(p);
     }
 }
 
@@ -247,64 +287,4 @@ void subscribe_refused(struct protocol *protocol, uint64_t serial, enum mqtt_rea
         log_error("The live store is full (live_size_max): a subscription was refused.");
     list_for_each(node, &protocol->pending)
         refuse_in(protocol, list_owner(node, struct pending_subscribe, node), serial, reason);
-}
-
-void subscribe_cancel(struct session *session)
-{
-    if (session->pending != NULL)
-        pending_free(session->pending);
-}
-
-static enum mqtt_reason unsubscribe(struct protocol *protocol, struct session *session,
-                                    struct bytes text)
-{
-    struct topic_limits limits = limits_of(protocol);
-    struct topic_share share;
-    if (topic_check_subscription(text, &limits, &share) != TOPIC_OK)
-        return WHY_FILTER_MALFORMED;
-    struct subscription *s = filters_find(&protocol->router->filters, session, &share, text);
-    if (s == NULL)
-        return REASON_NO_SUBSCRIPTION_EXISTED;
-    if (log_is_on(LOG_LEVEL_UNSUBSCRIBE))
-        log_line(LOG_LEVEL_UNSUBSCRIBE, "%s %s", log_text(session_client_id(session)).text,
-                 log_text(text).text);
-    replay_stop(session, text);
-    if (s->group != NULL)
-        redistribute_queue(protocol->router, session, s->group->share);
-    filters_remove(&protocol->router->filters, s);
-    return REASON_SUCCESS;
-}
-
-static bool has_empty_filter(const struct mqtt_subscribe *packet)
-{
-    struct reader r = reader_of(packet->filters);
-    for (struct bytes text; codec_unsubscribe_next(&r, &text);)
-        if (text.size == 0)
-            return true;
-    return false;
-}
-
-void on_unsubscribe(struct conn *conn, const struct frame_header *header, struct bytes body)
-{
-    struct mqtt_subscribe packet;
-    enum mqtt_reason reason =
-        codec_unsubscribe_decode(&packet, (enum mqtt_version)conn->version, header->flags, body);
-    if (reason == REASON_SUCCESS && has_empty_filter(&packet))
-        reason = WHY_NO_FILTER; /* [MQTT-4.7.3-1] */
-    uint8_t *codes = reason == REASON_SUCCESS ? malloc(packet.filter_count) : NULL;
-    if (codes == NULL) {
-        conn_close(conn, reason == REASON_SUCCESS ? REASON_UNSPECIFIED_ERROR : reason);
-        return;
-    }
-    struct reader r = reader_of(packet.filters);
-    unsigned count = 0;
-    enum mqtt_reason refusal = REASON_SUCCESS;
-    for (struct bytes text; codec_unsubscribe_next(&r, &text);) {
-        reason = unsubscribe(protocol_of(conn), conn->session, text);
-        codes[count++] = (uint8_t)reason;
-        if (refusal == REASON_SUCCESS && reason_is_error(reason))
-            refusal = reason;
-    }
-    reply_unsuback(conn, packet.packet_id, (struct bytes){codes, count}, refusal);
-    free(codes);
 }

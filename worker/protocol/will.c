@@ -1,68 +1,11 @@
 #include "worker/protocol/will.h"
 
-#include "common/base/check.h"
 #include "common/mqtt/codec_publish.h"
+#include "worker/protocol/keep.h"
 #include "worker/protocol/lifecycle.h"
 #include "worker/route/route.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-/* -- the store's copy -- */
-
-struct will_clear {
-    struct outbound_item item;
-    size_t size;
-    uint8_t client_id[];
-};
-
-static bool put_clear(struct outbound_item *item, struct mesh *mesh, unsigned peer)
-{
-    struct will_clear *w = list_owner(item, struct will_clear, item);
-    return record_put_will_clear(mesh, peer, (struct bytes){w->client_id, w->size});
-}
-
-static void clear_done(struct outbound_item *item, void *owner)
-{
-    (void)owner;
-    free(list_owner(item, struct will_clear, item));
-}
-
-static void clear_stored(struct protocol *protocol, const struct session *session)
-{
-    struct bytes id = session_client_id(session);
-    struct will_clear *w = malloc(sizeof(*w) + id.size);
-    if (w == NULL)
-        fatal("no memory to clear a will");
-    w->item = (struct outbound_item){.put = put_clear, .done = clear_done};
-    w->size = id.size;
-    memcpy(w->client_id, id.data, id.size);
-    outbound_send(&protocol->router->outbound, protocol->router->store, &w->item);
-}
-
-static void store(struct protocol *protocol, const struct session *session)
-{
-    const struct will *will = session->will;
-    struct message *m = will->message;
-    struct record_message record = {
-        .purpose = RECORD_FOR_WILL,
-        .message_id = m->id,
-        .expiry_at_ms = will->expiry_s, /* not started yet: the interval itself */
-        .will_delay_s = will->delay_s,
-        .session_expiry_s = session->expiry_s,
-        .qos = m->qos,
-        .retain = m->retain,
-        .topic = message_topic(m),
-        .properties = message_properties(m),
-        .payload = message_payload(m),
-        .client_id = session_client_id(session),
-    };
-    struct outbound_message with = {.message = m};
-    (void)outbound_send_message(&protocol->router->outbound, protocol->router->store, &record,
-                                &with);
-}
-
-/* -- the session's own -- */
 
 static struct will *new_will(struct protocol *protocol, const struct mqtt_message *from,
                              struct bytes properties)
@@ -100,7 +43,7 @@ bool will_take(struct protocol *protocol, struct session *session,
         return false;
     will->delay_s = connect->will_delay_s;
     session_set_will(session, will);
-    store(protocol, session);
+    keep_will(protocol, session);
     return true;
 }
 
@@ -109,7 +52,7 @@ void will_drop(struct protocol *protocol, struct session *session)
     if (session->will == NULL)
         return;
     session_set_will(session, NULL);
-    clear_stored(protocol, session);
+    keep_no_will(protocol, session);
 }
 
 void will_publish(struct protocol *protocol, struct session *session)
@@ -127,7 +70,7 @@ void will_publish(struct protocol *protocol, struct session *session)
     (void)route_publish(router, &p);
     publication_done(&p);
     will_free(will);
-    clear_stored(protocol, session);
+    keep_no_will(protocol, session);
 }
 
 static struct mqtt_message message_of(const struct record_message *record)
@@ -156,7 +99,7 @@ static void adopt_late(struct protocol *protocol, struct session *session, struc
         will_drop(protocol, session); /* [MQTT-3.1.3-9] */
     session->will = current;
     if (current != NULL)
-        store(protocol, session);
+        keep_will(protocol, session);
 }
 
 void will_adopt(struct protocol *protocol, const struct record_message *record)
@@ -181,4 +124,25 @@ void will_adopt(struct protocol *protocol, const struct record_message *record)
     session->expiry_s = record->session_expiry_s;
     session->is_remnant = true;
     lifecycle_wait_offline(protocol, session);
+}
+
+bool will_restore(struct protocol *protocol, const struct record_message *record)
+{
+    struct session *session = session_find(&protocol->sessions, record->client_id);
+    struct mqtt_message from = message_of(record);
+    struct will *will = new_will(protocol, &from, record->properties);
+    if (will != NULL && session == NULL) {
+        session = session_new(&protocol->sessions, record->client_id);
+        if (session != NULL) {
+            session->expiry_s = record->session_expiry_s;
+            session->is_remnant = true;
+        }
+    }
+    if (will == NULL || session == NULL) {
+        will_free(will);
+        return false;
+    }
+    will->delay_s = record->session_expiry_s == 0 ? 0 : record->will_delay_s;
+    session_set_will(session, will);
+    return true;
 }

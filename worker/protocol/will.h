@@ -2,8 +2,8 @@
 #define COURTIER_WORKER_PROTOCOL_WILL_H
 
 /*
- * Wills: taken at CONNECT, kept with the store in case this worker dies, and
- * published when the connection ends without a proper DISCONNECT, at the earlier
+ * Wills: taken at CONNECT, kept outside in case this worker dies (worker/protocol/keep.h),
+ * and published when the connection ends without a proper DISCONNECT, at the earlier
  * of the delay's and the session's end [MQTT-3.1.2-8] [MQTT-3.1.3-9].
  */
 
@@ -15,12 +15,16 @@
  * without memory. */
 bool will_take(struct protocol *protocol, struct session *session,
                const struct mqtt_connect *connect);
-/* Drops the session's will, if any, and the store's copy. */
+/* Drops the session's will, if any, and the kept copy. */
 void will_drop(struct protocol *protocol, struct session *session);
 /* Publishes it, if any, and drops it. */
 void will_publish(struct protocol *protocol, struct session *session);
 /* A will whose worker died: kept in a session that only stands for it, with the
  * time that it and its session had left at most. */
 void will_adopt(struct protocol *protocol, const struct record_message *record);
+
+/* A will that is on disk, back: of a session that is here again, or of one that only
+ * stands for it. False without memory. */
+bool will_restore(struct protocol *protocol, const struct record_message *record);
 
 #endif

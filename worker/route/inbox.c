@@ -54,6 +54,8 @@ static void take_message(struct inbox *inbox, unsigned peer, const struct ring_r
         return;
     if (message.purpose == RECORD_FOR_WILL)
         inbox->events->on_will(inbox->owner, &message);
+    else if (message.purpose == RECORD_FOR_JOURNAL)
+        inbox->events->on_restored_body(inbox->owner, &message);
     else
         take_delivery(inbox, peer, &message);
     record_assembly_done(&inbox->assemblies[peer]); /* a large one is not kept */
@@ -69,17 +71,37 @@ static void take_hold(struct inbox *inbox, const struct ring_record *record)
         publishers_unhold(&inbox->router->publishers, publisher);
 }
 
-static void take_confirm(struct inbox *inbox, const struct ring_record *record)
+static void take_confirm(struct inbox *inbox, unsigned peer, const struct ring_record *record)
 {
+    struct journal *journal = &inbox->router->journal;
+    uint64_t serial;
+    check(record_get_confirm(record, &serial));
+    if (journal->is_on && peer == journal->peer)
+        journal_confirm(journal, serial);
+    else
+        inbox->events->on_confirm(inbox->owner, serial);
+}
+
+static void take_refuse(struct inbox *inbox, unsigned peer, const struct ring_record *record)
+{
+    struct journal *journal = &inbox->router->journal;
     uint64_t serial;
     enum mqtt_reason reason;
-    if (record->kind == RECORD_CONFIRM) {
-        check(record_get_confirm(record, &serial));
-        inbox->events->on_confirm(inbox->owner, serial);
-    } else {
-        check(record_get_refuse(record, &serial, &reason));
+    check(record_get_refuse(record, &serial, &reason));
+    if (journal->is_on && peer == journal->peer)
+        journal_refuse(journal, serial, reason);
+    else
         inbox->events->on_refuse(inbox->owner, serial, reason);
-    }
+}
+
+static void take_journal(struct inbox *inbox, const struct ring_record *record)
+{
+    struct record_journal journal;
+    check(record_get_journal(record, &journal));
+    if (journal.kind == RECORD_JOURNAL_STATE)
+        inbox->router->journal.state = (enum record_journal_state)journal.state;
+    else
+        inbox->events->on_restored(inbox->owner, &journal);
 }
 
 static void take_record(struct inbox *inbox, unsigned peer, const struct ring_record *record)
@@ -100,11 +122,14 @@ static void take_record(struct inbox *inbox, unsigned peer, const struct ring_re
         take_hold(inbox, record);
         break;
     case RECORD_CONFIRM:
+        take_confirm(inbox, peer, record);
+        break;
     case RECORD_REFUSE:
-        take_confirm(inbox, record);
+        take_refuse(inbox, peer, record);
         break;
     default:
-        unreachable();
+        check(record_is_journal(record->kind));
+        take_journal(inbox, record);
     }
 }
 
@@ -125,13 +150,19 @@ static bool take_from(struct inbox *inbox, unsigned peer)
     return count == TURN_RECORDS || bytes >= TURN_BYTES;
 }
 
+static bool may_take_from(const struct router *router, unsigned peer)
+{
+    bool is_worker = peer < router->region->worker_count;
+    return mesh_is_peer(&router->mesh, peer) && (!is_worker || router->journal.is_restored);
+}
+
 bool inbox_take(struct inbox *inbox)
 {
     const struct router *router = inbox->router;
     bool has_more = false;
     for (unsigned i = 0; i < router->mesh.peer_count; i++) {
         unsigned peer = (inbox->next_peer + i) % router->mesh.peer_count;
-        if (mesh_is_peer(&router->mesh, peer))
+        if (may_take_from(router, peer))
             has_more |= take_from(inbox, peer);
     }
     inbox->next_peer++;

@@ -33,6 +33,11 @@ void router_rest(struct router *router)
     router->live_is_resting = true;
 }
 
+void router_use_run(struct router *router, uint32_t run)
+{
+    router->message_id_base = (uint64_t)run << 40;
+}
+
 uint64_t router_next_message_id(struct router *router)
 {
     return router->message_id_base + ++router->message_count;

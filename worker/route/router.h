@@ -58,7 +58,11 @@ struct router {
 bool router_renew(struct router *router);
 /* Lets go of the snapshot before the process sleeps. */
 void router_rest(struct router *router);
-/* A message id that no other process gives out: epoch (18 bits), slot (6), count. */
+/* State is kept on disk, and a run's number is never used twice: message ids are made
+ * from it, so that none ever comes again. */
+void router_use_run(struct router *router, uint32_t run);
+/* A message id that no other process gives out: epoch (18 bits) and slot (6), or run
+ * (24); count. */
 uint64_t router_next_message_id(struct router *router);
 
 #endif

@@ -11,7 +11,7 @@ struct delivery *delivery_new(struct message *message, enum qos qos, bool retain
     if (d == NULL)
         return NULL;
     *d = (struct delivery){
-        .message = message_get(message),
+        .message = message == NULL ? NULL : message_get(message),
         .state = DELIVERY_QUEUED,
         .qos = (uint8_t)qos & 3U,
         .retain = retain,

@@ -43,8 +43,8 @@ struct delivery {
     uint32_t subscription_ids[];
 };
 
-/* Takes a reference of `message` and copies `ids` (NULL: none). Without a share, which
- * the caller may set (a reference, too). NULL without memory. */
+/* Takes a reference of `message` (NULL: only the id is left) and copies `ids` (NULL: none). Without
+ * a share, which the caller may set (a reference, too). NULL without memory. */
 struct delivery *delivery_new(struct message *message, enum qos qos, bool retain,
                               const struct subscription_ids *ids);
 /* Unlinks and frees. */

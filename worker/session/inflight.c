@@ -50,21 +50,46 @@ static uint16_t next_id(struct inflight *inflight)
     return id;
 }
 
-bool inflight_take(struct inflight *inflight, struct delivery *delivery)
+/* Room for one more, so that the table is at most half full. */
+static bool make_room(struct inflight *inflight)
 {
-    if (inflight->count == UINT16_MAX)
-        return false;
-    if (inflight->count * 2U >= inflight->capacity && inflight->capacity < CAPACITY_MAX)
-        if (!grow(inflight))
-            return false;
-    uint16_t id = next_id(inflight);
-    while (*slot_of(inflight, id) != NULL)
-        id = next_id(inflight);
-    delivery->packet_id = id;
-    *slot_of(inflight, id) = delivery;
+    if (inflight->count * 2U < inflight->capacity || inflight->capacity == CAPACITY_MAX)
+        return true;
+    return grow(inflight);
+}
+
+static void take(struct inflight *inflight, struct delivery *delivery, uint16_t packet_id)
+{
+    delivery->packet_id = packet_id;
+    *slot_of(inflight, packet_id) = delivery;
     inflight->count++;
     list_remove(&delivery->node);
     list_push_back(&inflight->order, &delivery->node);
+}
+
+bool inflight_take(struct inflight *inflight, struct delivery *delivery)
+{
+    if (inflight->count == UINT16_MAX || !make_room(inflight))
+        return false;
+    uint16_t id = next_id(inflight);
+    while (*slot_of(inflight, id) != NULL)
+        id = next_id(inflight);
+    take(inflight, delivery, id);
+    return true;
+}
+
+bool inflight_put(struct inflight *inflight, struct delivery *delivery, uint16_t packet_id)
+{
+    check(packet_id != 0);
+    if (inflight_find(inflight, packet_id) != NULL || !make_room(inflight))
+        return false;
+    /* Not chosen to fit: another one may have its slot until the table is larger. */
+    while (*slot_of(inflight, packet_id) != NULL)
+        if (!grow(inflight))
+            return false;
+    take(inflight, delivery, packet_id);
+    inflight->next_id = packet_id;
+    (void)next_id(inflight);
     return true;
 }
 

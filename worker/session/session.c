@@ -113,6 +113,15 @@ bool session_put_in_flight(struct session *session, struct delivery *delivery)
     return true;
 }
 
+bool session_restore_in_flight(struct session *session, struct delivery *delivery,
+                               uint16_t packet_id)
+{
+    if (!inflight_put(&session->inflight, delivery, packet_id))
+        return false;
+    count_stored(session, delivery, true);
+    return true;
+}
+
 void session_release(struct session *session, struct delivery *delivery)
 {
     if (delivery->must_resend) {

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 struct conn;
-struct pending_subscribe;
+struct pending;
 struct publisher;
 
 /* A will as it waits for its connection to end. */
@@ -36,15 +36,15 @@ struct session_table;
 
 struct session {
     struct session_table *table;
-    struct conn *conn;                 /* NULL: offline */
-    struct list_node subscriptions;    /* of struct subscription (worker/route/filters.h) */
-    struct list_node replays;          /* of struct replay (worker/route/replay.h) */
-    struct list_node queue;            /* of struct delivery, QoS 1 and 2, and 0 when offline */
-    struct inflight inflight;          /* towards the client */
-    struct will *will;                 /* NULL: none */
-    struct publisher *publisher;       /* NULL: has not published on this connection */
-    struct pending_subscribe *pending; /* a SUBSCRIBE that waits for the store */
-    uint16_t *receiving;               /* QoS 2 ids from the client, between PUBLISH and PUBREL */
+    struct conn *conn;              /* NULL: offline */
+    struct list_node subscriptions; /* of struct subscription (worker/route/filters.h) */
+    struct list_node replays;       /* of struct replay (worker/route/replay.h) */
+    struct list_node queue;         /* of struct delivery, QoS 1 and 2, and 0 when offline */
+    struct inflight inflight;       /* towards the client */
+    struct will *will;              /* NULL: none */
+    struct publisher *publisher;    /* NULL: has not published on this connection */
+    struct pending *pending;        /* an answer that waits (worker/protocol/pending.h) */
+    uint16_t *receiving;            /* QoS 2 ids from the client, between PUBLISH and PUBREL */
     struct alias_in *alias_in;
     struct alias_out *alias_out;
     struct wheel_timer timer; /* offline: will due, or the session's end */
@@ -97,6 +97,10 @@ bool session_is_persistent(const struct session *session);
 /* What only a connection has (aliases) goes with it. */
 void session_forget_connection(struct session *session);
 
+/* Puts a delivery in flight that was so before a restart, with its packet id. False
+ * without memory, or when the id is in use. */
+bool session_restore_in_flight(struct session *session, struct delivery *delivery,
+                               uint16_t packet_id);
 /* Queues a delivery (taken) behind the others; the caller has checked limits. */
 void session_enqueue(struct session *session, struct delivery *delivery);
 /* Takes the first queued delivery out; it stays the session's to place. */

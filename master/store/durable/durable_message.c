@@ -7,6 +7,12 @@ enum {
     FIXED_SIZE = 8 + 8 + 4 + 4 + 1 + 2 + 2 + 4
 };
 
+/* Its expiry has not begun: it is an interval and no deadline. */
+static bool is_will(const struct record_message *message)
+{
+    return message->client_id.size > 0;
+}
+
 size_t durable_message_size(const struct record_message *message)
 {
     return FIXED_SIZE + message->topic.size + message->client_id.size + message->properties.size +
@@ -36,7 +42,10 @@ int durable_message_put(struct durable_env *env, const struct durable_clock *clo
     if (r != 0)
         return r;
     struct writer w = writer_of(memory, size);
-    encode(message, durable_clock_to_disk(clock, message->expiry_at_ms), &w);
+    uint64_t expiry_at_ms = message->expiry_at_ms;
+    if (!is_will(message))
+        expiry_at_ms = durable_clock_to_disk(clock, expiry_at_ms);
+    encode(message, expiry_at_ms, &w);
     check(!w.bad && writer_left(&w) == 0);
     durable_env_seal(env, key, memory, size);
     return 0;
@@ -48,7 +57,7 @@ bool durable_message_decode(const struct durable_clock *clock, struct bytes cont
     struct reader r = reader_of(content);
     *ret_message = (struct record_message){.purpose = RECORD_FOR_JOURNAL};
     ret_message->message_id = reader_u64(&r);
-    ret_message->expiry_at_ms = durable_clock_from_disk(clock, reader_u64(&r));
+    ret_message->expiry_at_ms = reader_u64(&r);
     ret_message->will_delay_s = reader_u32(&r);
     ret_message->session_expiry_s = reader_u32(&r);
     uint8_t flags = reader_u8(&r);
@@ -58,6 +67,8 @@ bool durable_message_decode(const struct durable_clock *clock, struct bytes cont
     ret_message->client_id = reader_bytes16(&r);
     ret_message->properties = reader_bytes(&r, reader_u32(&r));
     ret_message->payload = reader_bytes(&r, reader_left(&r));
+    if (!is_will(ret_message))
+        ret_message->expiry_at_ms = durable_clock_from_disk(clock, ret_message->expiry_at_ms);
     return !r.bad && ret_message->topic.size > 0 && ret_message->qos <= 2 &&
            (flags & ~(3 | FLAG_RETAIN)) == 0;
 }

@@ -60,6 +60,8 @@ static struct pair *open_pair_for(void **state, handoff_fn on_home, void *owner)
     p->out[1] = p->fds[0];
     p->away = handoff_new(p->net->loop, p->unused[1], p->out, 2, on_arrival, p);
     p->home = handoff_new(p->home_loop, p->fds[1], p->out, 2, on_home, owner != NULL ? owner : p);
+    handoff_start(p->away);
+    handoff_start(p->home);
     return p;
 }
 

@@ -44,7 +44,8 @@ static void on_will(void *owner, const struct record_message *will)
     memcpy(t->client_id, will->client_id.data, will->client_id.size);
 }
 
-static const struct inbox_events EVENTS = {on_confirm, on_refuse, on_will};
+static const struct inbox_events EVENTS = {
+    .on_confirm = on_confirm, .on_refuse = on_refuse, .on_will = on_will};
 
 static struct fixture *begin(void **state)
 {
