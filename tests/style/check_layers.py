@@ -41,6 +41,7 @@ LADDER = {
         "common/mqtt/codec_ack.h",
         "common/mqtt/codec_publish.h",
         "common/mqtt/packet.h",
+        "common/mqtt/reason.h",
         "common/mqtt/topic.h",
         "shm",
         "shm/live",

@@ -223,6 +223,7 @@ static void test_committer_work_restore_gives_wills(void **state)
     struct record_message will = {.purpose = RECORD_FOR_JOURNAL,
                                   .message_id = 500,
                                   .will_delay_s = 7,
+                                  .expiry_at_ms = 30, /* not yet begun: the interval */
                                   .topic = bytes_of("last/words"),
                                   .payload = bytes_of("adieu")};
     for (unsigned i = 0; i < 8; i++) {
@@ -236,9 +237,11 @@ static void test_committer_work_restore_gives_wills(void **state)
     journal_bench_put(b, 0,
                       (struct record_journal){.kind = RECORD_FORGET_WILL, .name = bytes_of("w3")});
     journal_bench_run(b);
+    journal_bench_restart(b);
     unsigned count = journal_bench_restore(b, 0)->count;
     count += journal_bench_restore(b, 1)->count;
     assert_int_equal(count, 7);
+    assert_int_equal(b->heard[0].expiries[0], 30);
     assert_int_equal(b->heard[0].refused_count + b->heard[1].refused_count, 0);
 }
 

@@ -336,6 +336,37 @@ static void test_trie_clear_step_among_changes(void **state)
     }
 }
 
+static void clear_but_persistent(struct fixture *f, unsigned worker)
+{
+    struct trie_clear *clear = trie_clear_new(worker);
+    bool changed;
+    trie_clear_keep_persistent(clear);
+    assert_int_equal(trie_clear_step(f->live, clear, 1000, &changed), 0);
+    assert_true(changed);
+    trie_clear_free(clear);
+}
+
+/* A worker died whose sessions are on disk: it is to hear of what they want. */
+static void test_trie_clear_keep_persistent_leaves_their_routes(void **state)
+{
+    struct fixture *f = *state;
+    const struct hash128 id = group_id(1);
+    bool changed;
+    set(f, "a/b", 1);
+    set(f, "a/b", 2);
+    assert_int_equal(trie_set(f->live, bytes_of("a/+"), 1, true, true, &changed), 0);
+    assert_int_equal(
+        trie_set_group(f->live, bytes_of("a/b"), &id, 1, (struct trie_weight){2, 1}, &changed), 0);
+    clear_but_persistent(f, 1);
+    struct trie_match m = match(f, "a/b");
+    assert_int_equal(m.any, 1 << 1 | 1 << 2);
+    assert_int_equal(m.persistent, 1 << 1);
+    assert_int_equal(match(f, "a/c").any, 1 << 1);
+    assert_int_equal(m.group_count, 1);
+    assert_int_equal(m.groups[0].any, 1 << 1);
+    assert_int_equal(m.groups[0].online, 0);
+}
+
 static void test_trie_set_on_full_map(void **state)
 {
     (void)state;
@@ -397,6 +428,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_trie_match_cuts_too_many_groups, setup, teardown),
         cmocka_unit_test_setup_teardown(test_trie_clear_step_among_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_trie_clear_keep_persistent_leaves_their_routes, setup,
+                                        teardown),
         cmocka_unit_test(test_trie_set_on_full_map),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,28 @@ static void test_inflight_take_skips_ids_in_use_after_the_wrap(void **state)
     inflight_done(&inflight);
 }
 
+/* What comes back after a restart was not chosen to fit the table. */
+static void test_inflight_put_finds_a_place_for_ids_of_one_slot(void **state)
+{
+    (void)state;
+    static const uint16_t IDS[] = {1, 17, 33, 65535, 32769, 2};
+    enum { COUNT = sizeof(IDS) / sizeof(IDS[0]) };
+    struct delivery *all[COUNT];
+    struct inflight inflight;
+    inflight_init(&inflight);
+    for (unsigned i = 0; i < COUNT; i++) {
+        all[i] = make_delivery();
+        assert_true(inflight_put(&inflight, all[i], IDS[i]));
+    }
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_ptr_equal(inflight_find(&inflight, IDS[i]), all[i]);
+    struct delivery *next = make_delivery();
+    assert_false(inflight_put(&inflight, next, 33));
+    assert_true(inflight_take(&inflight, next));
+    assert_int_equal(next->packet_id, 3); /* after the last one that came back */
+    inflight_done(&inflight);
+}
+
 static void test_inflight_find_knows_each_of_many(void **state)
 {
     (void)state;
@@ -99,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inflight_take_gives_rising_ids_from_one),
         cmocka_unit_test(test_inflight_take_skips_ids_in_use_after_the_wrap),
+        cmocka_unit_test(test_inflight_put_finds_a_place_for_ids_of_one_slot),
         cmocka_unit_test(test_inflight_find_knows_each_of_many),
         cmocka_unit_test(test_inflight_take_refuses_when_all_ids_are_in_use),
         cmocka_unit_test(test_inflight_drop_frees_the_id_and_keeps_the_order),
