@@ -152,5 +152,5 @@ void conf_action_persistence(struct conf_parse *parse, const struct conf_value *
     if (!parse->conf->persistence || (parse->reported_groups & group_bit) != 0)
         return;
     parse->reported_groups |= group_bit;
-    conf_problem_warning(parse, "persistence has no effect: %s", CONF_TEXT_VOLATILE);
+    conf_problem_warning(parse, "persistence is not whole yet: %s", CONF_TEXT_VOLATILE);
 }

@@ -33,8 +33,8 @@
 #define CONF_PACKET_SIZE_MAX INT64_C(268435460)
 
 #define CONF_TEXT_VOLATILE \
-    "state is kept in memory only so far, so a restart loses it. " \
-    "The lines about persistence and autosave may stay"
+    "sessions and subscriptions outlive a restart so far, queued and retained messages do " \
+    "not. The lines about persistence and autosave may stay"
 #define CONF_TEXT_TLS "TLS comes in a later version; remove the line"
 #define CONF_TEXT_ACCESS "Access control comes in a later version; remove the line"
 #define CONF_TEXT_PLUGIN \

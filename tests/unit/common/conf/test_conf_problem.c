@@ -254,8 +254,9 @@ static void test_parse_warns_of_what_has_no_effect(void **state)
 {
     static const struct problem_row rows[] = {
         {"persistence true\npersistence_location /var/lib\nautosave_interval 60",
-         "f:1: warning: persistence has no effect: state is kept in memory only so far, so a "
-         "restart loses it. The lines about persistence and autosave may stay"},
+         "f:1: warning: persistence is not whole yet: sessions and subscriptions outlive a restart "
+         "so far, queued and retained messages do not. The lines about persistence and autosave "
+         "may stay"},
         {"retry_interval 20\nretry_interval 30",
          "f:1: warning: retry_interval has no effect: messages are sent again at a reconnect "
          "only\n"
