@@ -266,6 +266,17 @@ def server_inodes(port):
     return found
 
 
+def is_open(port, client_port):
+    """Has the broker its end of this connection still open? (The client's may be closed.)"""
+    local, remote = f":{port:04X}", f":{client_port:04X}"
+    with open("/proc/net/tcp", encoding="utf-8") as file:
+        for line in file:
+            fields = line.split()
+            if fields[1].endswith(local) and fields[2].endswith(remote):
+                return fields[3] in ("01", "08")  # established, or waits for its close
+    return False
+
+
 def socket_inodes(pid):
     inodes = set()
     for entry in os.scandir(f"/proc/{pid}/fd"):

@@ -1,5 +1,8 @@
 """What tests of messages have in common: sessions that stay, numbered messages, retained ones."""
 
+import time
+
+import courtier
 import packets
 from packets import Prop, Type
 
@@ -43,9 +46,14 @@ def take(subscriber, count):
 
 
 def cut_after_all(client):
-    """Ends a connection without DISCONNECT when the broker has handled all that came by it."""
+    """Ends a connection without DISCONNECT when the broker has handled all that came by it;
+    returns when it has noticed the end, so that nothing more is sent there."""
     client.ping()
+    ends = client.socket.getpeername()[1], client.local_port()
     client.cut()
+    deadline = time.monotonic() + 10
+    while courtier.is_open(*ends):
+        assert time.monotonic() < deadline, "the broker does not close its end"
 
 
 def clear(publisher, *topics):
