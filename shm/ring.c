@@ -309,7 +309,12 @@ bool ring_release_to(struct ring *ring, uint32_t position)
 
 void ring_settle(struct ring *ring)
 {
-    atomic_store_explicit(&ring->shared->settled, ring->own, memory_order_release); /* C */
+    ring_settle_to(ring, ring->own);
+}
+
+void ring_settle_to(struct ring *ring, uint32_t position)
+{
+    atomic_store_explicit(&ring->shared->settled, position, memory_order_release); /* C */
 }
 
 bool ring_has_next(struct ring *ring)

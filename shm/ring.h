@@ -90,6 +90,9 @@ uint32_t ring_taken(const struct ring *ring);
 uint32_t ring_held(const struct ring *ring);
 /* All records taken so far are settled (DESIGN: delivered or committed). */
 void ring_settle(struct ring *ring);
+/* The same, but only those before `position`: ring_taken() of some moment, not before
+ * the last time. */
+void ring_settle_to(struct ring *ring, uint32_t position);
 /* Is there a published record that was not taken yet? Looks at shared memory. */
 bool ring_has_next(struct ring *ring);
 

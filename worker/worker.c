@@ -14,13 +14,13 @@
 #include "worker/net/handoff.h"
 #include "worker/protocol/dispatch.h"
 #include "worker/protocol/lifecycle.h"
-#include "worker/protocol/on_disconnect.h"
+#include "worker/protocol/on_publish.h"
 #include "worker/protocol/on_subscribe.h"
 #include "worker/protocol/protocol.h"
-#include "worker/protocol/reply.h"
 #include "worker/protocol/restore.h"
 #include "worker/protocol/sys_topics.h"
 #include "worker/protocol/will.h"
+#include "worker/route/entry.h"
 #include "worker/route/hold.h"
 #include "worker/route/inbox.h"
 #include "worker/route/lookup.h"
@@ -199,15 +199,6 @@ static struct live *open_live(const struct inherit *inherit)
     fatal("the live store can't be opened: %s", strerror(-error));
 }
 
-static void send_ack(struct conn *conn, const struct publisher_ack *ack)
-{
-    if (conn->state != CONN_OPEN)
-        return;
-    reply_ack(conn, ack);
-    publishers_acknowledged(conn->session->publisher);
-    on_disconnect_settled(conn);
-}
-
 static void set_up_router(struct worker *w)
 {
     const struct inherit *in = w->inherit;
@@ -229,8 +220,8 @@ static void set_up_router(struct worker *w)
     list_init(&r->replays);
     list_init(&r->moving);
     mesh_open(&r->mesh, in->region, in->slot, in->bell_fds);
-    settle_init(&r->settle, &r->mesh, send_ack);
-    publishers_init(&r->publishers, w->loop, r->stats, &r->settle);
+    settle_init(&r->settle, &r->mesh, &r->journal, on_publish_answer);
+    publishers_init(&r->publishers, w->loop, r->stats, &r->settle, &r->journal);
     outbound_init(&r->outbound, &r->mesh, r->stats, &r->publishers, r);
     bool is_kept = region_has_committer(in->region);
     journal_init(&r->journal, &r->outbound, is_kept ? region_committer_slot(in->region) : 0,
@@ -358,6 +349,7 @@ static void worker_free(struct worker *w)
     restore_done(&w->restore);
     wheel_stop(loop_wheel(w->loop), &w->serve_timer);
     outbound_done(&w->router.outbound);
+    await_done(&w->router.await);
     redistribute_done(&w->router);
     filters_done(&w->router.filters);
     publishers_done(&w->router.publishers);
@@ -402,12 +394,16 @@ static int take_turn(struct worker *w)
     w->has_work = inbox_take(&w->inbox);
     serve_when_restored(w);
     w->has_work |= replay_step(&w->router);
+    pass_on_step(&w->router);
+    await_step(&w->router);
+    entry_repeat(&w->router.journal, &w->protocol.sessions);
     settle_release(&w->router.settle);
     w->has_work |= conn_resume_all(&w->conns);
     hold_retry(&w->router);
     w->has_work |= outbound_retry(&w->router.outbound);
     w->has_work |= redistribute_step(&w->router);
     mesh_publish(&w->router.mesh);
+    pass_on_release(&w->router);
     conn_flush_all(&w->conns);
     router_rest(&w->router); /* an old snapshot keeps the store's pages in use */
     return 0;

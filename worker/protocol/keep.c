@@ -131,7 +131,7 @@ void keep_will(struct protocol *protocol, const struct session *session)
     struct record_journal keep = {.kind = RECORD_KEEP_WILL, .message_id = m->id};
     struct outbound_message with = {.message = m};
     if (router->journal.is_on)
-        (void)journal_put_body(&router->journal, &keep, &record, m);
+        (void)journal_put_body(&router->journal, &keep, &record, m, 0);
     else
         (void)outbound_send_message(&router->outbound, router->store, &record, &with);
 }

@@ -15,6 +15,7 @@ void lifecycle_detach(struct protocol *protocol, struct session *session)
 {
     check(session->conn != NULL);
     hold_release(protocol->router, session);
+    await_forget(protocol->router, session);
     replay_stop(session, (struct bytes){NULL, 0});
     if (session->pending != NULL)
         session->pending->drop(session->pending);

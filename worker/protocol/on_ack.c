@@ -7,18 +7,27 @@
 #include "worker/protocol/on_ack.h"
 
 #include "common/mqtt/codec_ack.h"
+#include "worker/protocol/on_publish.h"
 #include "worker/protocol/reply.h"
 #include "worker/route/deliver.h"
+#include "worker/route/entry.h"
 
 static void finish(struct conn *conn, struct delivery *d)
 {
-    session_settle(conn->session, d);
+    deliver_done(protocol_of(conn)->router, conn->session, d);
     deliver_resume(protocol_of(conn)->router, conn->session);
+}
+
+/* One whose packet the client has got; NULL: none. */
+static struct delivery *find(const struct conn *conn, const struct mqtt_ack *ack)
+{
+    struct delivery *d = inflight_find(&conn->session->inflight, ack->packet_id);
+    return d == NULL || d->must_wait ? NULL : d;
 }
 
 static void on_puback(struct conn *conn, const struct mqtt_ack *ack)
 {
-    struct delivery *d = inflight_find(&conn->session->inflight, ack->packet_id);
+    struct delivery *d = find(conn, ack);
     if (d == NULL)
         return;
     if (d->state != DELIVERY_WAITS_PUBACK)
@@ -31,6 +40,8 @@ static void on_pubrec(struct conn *conn, const struct mqtt_ack *ack)
 {
     struct session *s = conn->session;
     struct delivery *d = inflight_find(&s->inflight, ack->packet_id);
+    if (d != NULL && d->must_wait)
+        return; /* PUBREL is to come */
     if (d == NULL) {
         struct publisher_ack answer = {ack->packet_id, PACKET_PUBREL,
                                        REASON_PACKET_IDENTIFIER_NOT_FOUND};
@@ -47,8 +58,9 @@ static void on_pubrec(struct conn *conn, const struct mqtt_ack *ack)
         return;
     }
     if (d->state == DELIVERY_WAITS_PUBREC)
-        session_release(s, d);
-    deliver_pubrel(s, d);
+        deliver_release(protocol_of(conn)->router, s, d);
+    else
+        deliver_pubrel(s, d);
 }
 
 static void on_pubrel(struct conn *conn, const struct mqtt_ack *ack)
@@ -61,12 +73,20 @@ static void on_pubrel(struct conn *conn, const struct mqtt_ack *ack)
         PACKET_PUBCOMP,
         is_known ? REASON_SUCCESS : REASON_PACKET_IDENTIFIER_NOT_FOUND,
     };
-    reply_ack(conn, &answer);
+    uint64_t kept = is_known ? entry_receive_end(&protocol_of(conn)->router->journal, conn->session,
+                                                 ack->packet_id)
+                             : 0;
+    if (kept == 0)
+        reply_ack(conn, &answer);
+    else if (on_publish_register(conn))
+        publishers_acknowledge(conn->session->publisher, &answer, 0, kept);
+    else
+        conn_close(conn, REASON_UNSPECIFIED_ERROR);
 }
 
 static void on_pubcomp(struct conn *conn, const struct mqtt_ack *ack)
 {
-    struct delivery *d = inflight_find(&conn->session->inflight, ack->packet_id);
+    struct delivery *d = find(conn, ack);
     if (d == NULL)
         return;
     if (d->state != DELIVERY_WAITS_PUBCOMP)

@@ -4,7 +4,10 @@
 #include "common/base/log.h"
 #include "common/mqtt/codec_publish.h"
 #include "common/mqtt/topic.h"
+#include "worker/protocol/keep.h"
+#include "worker/protocol/on_disconnect.h"
 #include "worker/protocol/reply.h"
+#include "worker/route/entry.h"
 #include "worker/route/route.h"
 
 #include <stdio.h>
@@ -65,6 +68,25 @@ static bool is_reserved(struct bytes topic)
     return bytes_equal(first, bytes_of("$SYS")) || bytes_equal(first, bytes_of("$share"));
 }
 
+static bool needs_disk(const struct conn *conn, const struct mqtt_publish *p)
+{
+    const struct session *s = conn->session;
+    if (p->message.qos == QOS_EXACTLY_ONCE && session_is_receiving(s, p->packet_id))
+        return false; /* it was taken before */
+    if (p->message.retain || (p->message.qos == QOS_EXACTLY_ONCE && s->number != 0))
+        return true;
+    return route_is_kept(protocol_of(conn)->router, p->message.topic);
+}
+
+/* Why it is answered, but goes nowhere. Zero: it does. */
+static enum mqtt_reason refusal_of(const struct conn *conn, const struct mqtt_publish *p)
+{
+    if (is_reserved(p->message.topic))
+        return WHY_TOPIC_RESERVED;
+    bool is_kept = p->message.qos != QOS_AT_MOST_ONCE && keep_is_refused(protocol_of(conn));
+    return is_kept && needs_disk(conn, p) ? WHY_DISK : REASON_SUCCESS;
+}
+
 /* What ends the connection. Zero: go on. */
 static enum mqtt_reason check_publish(struct conn *conn, struct mqtt_publish *p)
 {
@@ -82,7 +104,7 @@ static enum mqtt_reason check_publish(struct conn *conn, struct mqtt_publish *p)
 }
 
 static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mqtt_reason reason,
-                        uint64_t workers)
+                        const struct route_result *result)
 {
     struct session *s = conn->session;
     if (p->message.qos == QOS_AT_MOST_ONCE)
@@ -92,7 +114,7 @@ static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mq
         .type = p->message.qos == QOS_AT_LEAST_ONCE ? PACKET_PUBACK : PACKET_PUBREC,
         .reason = (uint16_t)reason,
     };
-    publishers_acknowledge(s->publisher, &ack, workers);
+    publishers_acknowledge(s->publisher, &ack, result->workers, result->kept);
 }
 
 /* Messages that the client has open, and that it must count too: QoS 2 up to our
@@ -125,14 +147,6 @@ static enum mqtt_reason begin_qos2(struct conn *conn, const struct mqtt_publish 
     if (s->receiving_count == UINT16_MAX || !session_receive_begin(s, p->packet_id))
         return REASON_QUOTA_EXCEEDED;
     return REASON_SUCCESS;
-}
-
-static bool is_registered(struct conn *conn)
-{
-    struct session *s = conn->session;
-    if (s->publisher == NULL)
-        s->publisher = publishers_add(&protocol_of(conn)->router->publishers, conn);
-    return s->publisher != NULL;
 }
 
 static struct route_result route(struct conn *conn, const struct mqtt_publish *p,
@@ -178,6 +192,12 @@ static bool route_passing(struct conn *conn, const struct mqtt_publish *p,
     return true;
 }
 
+static uint64_t other_workers(const struct conn *conn)
+{
+    const struct router *router = protocol_of(conn)->router;
+    return ((UINT64_C(1) << router->region->worker_count) - 1) & ~(UINT64_C(1) << router->self);
+}
+
 static void count(const struct conn *conn, const struct mqtt_publish *p)
 {
     stats_add(conn->context->stats, STAT_publish_received, 1);
@@ -207,12 +227,12 @@ void on_publish(struct conn *conn, const struct frame_header *header, struct byt
     if (reason == REASON_SUCCESS)
         reason = check_publish(conn, &p);
     bool is_repeat = false;
-    bool is_refused = reason == REASON_SUCCESS && is_reserved(p.message.topic);
-    if (reason == REASON_SUCCESS && !is_registered(conn))
+    if (reason == REASON_SUCCESS && !on_publish_register(conn))
         reason = REASON_UNSPECIFIED_ERROR;
     if (reason == REASON_SUCCESS && exceeds_receive_max(conn, &p))
         reason = REASON_RECEIVE_MAXIMUM_EXCEEDED;
-    if (reason == REASON_SUCCESS && !is_refused && p.message.qos == QOS_EXACTLY_ONCE)
+    enum mqtt_reason refusal = reason == REASON_SUCCESS ? refusal_of(conn, &p) : reason;
+    if (refusal == REASON_SUCCESS && p.message.qos == QOS_EXACTLY_ONCE)
         reason = begin_qos2(conn, &p, &is_repeat);
     if (reason != REASON_SUCCESS) {
         close_for(conn, &p, reason);
@@ -220,13 +240,45 @@ void on_publish(struct conn *conn, const struct frame_header *header, struct byt
     }
     count(conn, &p);
     struct route_result result = {.is_matched = true};
-    if (is_refused)
-        reason = WHY_TOPIC_RESERVED; /* answered, but goes nowhere */
-    else if (!is_repeat && !route_passing(conn, &p, &result))
+    if (is_repeat)
+        result.workers = other_workers(conn); /* one of them may not have settled it yet */
+    else if (refusal == REASON_SUCCESS && !route_passing(conn, &p, &result))
         conn_close(conn, REASON_UNSPECIFIED_ERROR);
     if (!result.is_matched)
-        reason = REASON_NO_MATCHING_SUBSCRIBERS;
-    acknowledge(conn, &p, reason, result.workers);
+        refusal = REASON_NO_MATCHING_SUBSCRIBERS;
+    acknowledge(conn, &p, refusal, &result);
     if (conn->session != NULL && conn->version == MQTT_V5)
         publishers_pace(conn->session->publisher, conn->session->receive_max);
+}
+
+bool on_publish_register(struct conn *conn)
+{
+    struct session *s = conn->session;
+    if (s->publisher == NULL)
+        s->publisher = publishers_add(&protocol_of(conn)->router->publishers, conn);
+    return s->publisher != NULL;
+}
+
+/* -- the answer -- */
+
+static void take_back(struct conn *conn, uint16_t packet_id)
+{
+    if (session_receive_end(conn->session, packet_id))
+        (void)entry_receive_end(&protocol_of(conn)->router->journal, conn->session, packet_id);
+}
+
+void on_publish_answer(struct conn *conn, const struct publisher_ack *ack)
+{
+    bool is_refused = ack->reason == WHY_DISK;
+    if (conn->state != CONN_OPEN)
+        return;
+    if (is_refused && ack->type == PACKET_PUBREC)
+        take_back(conn, ack->packet_id);
+    if (is_refused && conn->version != MQTT_V5) {
+        conn_close(conn, WHY_DISK);
+        return;
+    }
+    reply_ack(conn, ack);
+    publishers_acknowledged(conn->session->publisher);
+    on_disconnect_settled(conn);
 }

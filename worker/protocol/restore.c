@@ -206,6 +206,7 @@ static void end(struct restore *restore)
     drop_bodies(restore);
     restore->subscribed = protocol->router->announcer.serial;
     journal_restore_end(&protocol->router->journal);
+    pass_on_start(protocol->router);
     if (count > 0)
         log_info("Worker %u: %zu sessions are back.", protocol->router->self, count);
 }

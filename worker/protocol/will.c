@@ -64,6 +64,8 @@ void will_publish(struct protocol *protocol, struct session *session)
     struct router *router = protocol->router;
     if (will->expiry_s != 0)
         will->message->expiry_at_ms = loop_now_ms(router->loop) + will->expiry_s * 1000ULL;
+    /* The committer knows the will itself under its old id. */
+    will->message->id = router_next_message_id(router);
     struct publication p = publication_of(will->message);
     p.origin = (uint16_t)router->self;
     p.publisher_session = session; /* No Local holds for wills too */

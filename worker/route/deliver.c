@@ -5,6 +5,8 @@
 #include "common/mqtt/codec_ack.h"
 #include "common/mqtt/codec_publish.h"
 #include "worker/net/conn.h"
+#include "worker/route/await.h"
+#include "worker/route/entry.h"
 #include "worker/route/hold.h"
 #include "worker/route/replay.h"
 
@@ -154,6 +156,14 @@ static void log_full(const struct session *session)
                    log_text(session_client_id(session)).text);
 }
 
+/* A delivery that is in no list of the session. */
+static void drop(struct router *router, struct session *session, struct delivery *d)
+{
+    entry_done(&router->journal, session, d);
+    delivery_free(d);
+    count_drop(router);
+}
+
 /* A full queue first lets go of what nobody would get any more, from its front. */
 static void drop_expired(struct router *router, struct session *session)
 {
@@ -162,8 +172,7 @@ static void drop_expired(struct router *router, struct session *session)
         const struct delivery *d = list_owner(node, struct delivery, node);
         if (d->message->expiry_at_ms == 0 || d->message->expiry_at_ms > now)
             return;
-        delivery_free(session_dequeue(session));
-        count_drop(router);
+        drop(router, session, session_dequeue(session));
     }
 }
 
@@ -196,6 +205,33 @@ static void enqueue(struct router *router, struct session *session, struct publi
     session_enqueue(session, d);
 }
 
+void deliver_done(struct router *router, struct session *session, struct delivery *delivery)
+{
+    entry_done(&router->journal, session, delivery);
+    session_settle(session, delivery);
+}
+
+void deliver_begin(struct router *router, struct session *session, struct delivery *delivery)
+{
+    bool is_qos0 = delivery->qos == 0;
+    enum outcome outcome = send_delivery(router, session, delivery);
+    if (outcome != SENT && (is_qos0 || outcome == UNSENDABLE))
+        count_drop(router);
+    if (is_qos0)
+        delivery_free(delivery);
+    else if (outcome == UNSENDABLE)
+        deliver_done(router, session, delivery);
+}
+
+/* At QoS 1 and 2. False when its packet has to wait. */
+static bool put_in_flight(struct router *router, struct session *session, struct delivery *d)
+{
+    bool is_qos2 = d->qos == QOS_EXACTLY_ONCE;
+    d->state = is_qos2 ? DELIVERY_WAITS_PUBREC : DELIVERY_WAITS_PUBACK;
+    entry_sent(&router->journal, session, d);
+    return !is_qos2 || !await_delivery(router, session, d);
+}
+
 /* Places the first queued delivery. False when it must go on waiting. */
 static bool send_first(struct router *router, struct session *session)
 {
@@ -205,21 +241,10 @@ static bool send_first(struct router *router, struct session *session)
     if (first->qos > 0 && !session_window_is_open(session))
         return false;
     struct delivery *d = session_dequeue(session);
-    if (d->qos > 0) {
-        if (!session_put_in_flight(session, d)) {
-            count_drop(router);
-            delivery_free(d);
-            return true;
-        }
-        d->state = d->qos == QOS_EXACTLY_ONCE ? DELIVERY_WAITS_PUBREC : DELIVERY_WAITS_PUBACK;
-    }
-    enum outcome outcome = send_delivery(router, session, d);
-    if (outcome != SENT && (d->qos == 0 || outcome == UNSENDABLE))
-        count_drop(router);
-    if (d->qos == 0)
-        delivery_free(d);
-    else if (outcome == UNSENDABLE)
-        session_settle(session, d);
+    if (d->qos > 0 && !session_put_in_flight(session, d))
+        drop(router, session, d);
+    else if (d->qos == 0 || put_in_flight(router, session, d))
+        deliver_begin(router, session, d);
     return true;
 }
 
@@ -237,10 +262,7 @@ static void resend_within_window(struct router *router, struct session *session)
             continue;
         d->must_resend = 0;
         session->resend_count--;
-        if (send_delivery(router, session, d) == UNSENDABLE) {
-            count_drop(router);
-            session_settle(session, d);
-        }
+        deliver_begin(router, session, d);
     }
 }
 
@@ -251,6 +273,14 @@ void deliver_resume(struct router *router, struct session *session)
         if (!send_first(router, session))
             break;
     hold_update(router, session);
+}
+
+/* What could not go out at once. One that did has its entry, with the packet id. */
+static void write_down(struct router *router, struct session *session)
+{
+    if (session->number == 0 || list_is_empty(&session->queue))
+        return;
+    entry_queued(&router->journal, session, list_owner(session->queue.prev, struct delivery, node));
 }
 
 void deliver_message(struct router *router, struct session *session,
@@ -269,6 +299,7 @@ void deliver_message(struct router *router, struct session *session,
         }
         enqueue(router, session, publication, terms);
         deliver_resume(router, session);
+        write_down(router, session);
     }
     if (hold_is_congested(router, session))
         hold_publisher(router, session, publication->origin, publication->publisher);
@@ -368,11 +399,22 @@ void deliver_pubrel(struct session *session, const struct delivery *delivery)
     conn_commit(session->conn, size);
 }
 
+void deliver_release(struct router *router, struct session *session, struct delivery *delivery)
+{
+    session_release(session, delivery);
+    entry_released(&router->journal, session, delivery);
+    if (!await_delivery(router, session, delivery))
+        deliver_pubrel(session, delivery);
+}
+
 void deliver_resend(struct router *router, struct session *session)
 {
     session->resend_count = 0;
     list_for_each(node, &session->inflight.order) {
         struct delivery *d = list_owner(node, struct delivery, node);
+        if (d->must_wait && await_delivery(router, session, d))
+            continue;
+        d->must_wait = 0;
         d->must_resend = d->state != DELIVERY_WAITS_PUBCOMP;
         session->resend_count = (uint16_t)(session->resend_count + d->must_resend);
         if (!d->must_resend)

@@ -48,6 +48,12 @@ void deliver_resume(struct router *router, struct session *session);
 /* The client is back: sends again what was in flight, in the same order, with
  * DUP [MQTT-4.4.0-1], then what is queued. */
 void deliver_resend(struct router *router, struct session *session);
+/* Sends a delivery that is in flight, or is at QoS 0; ends one that can't be sent. */
+void deliver_begin(struct router *router, struct session *session, struct delivery *delivery);
+/* One in flight is acknowledged, or given up: frees it. */
+void deliver_done(struct router *router, struct session *session, struct delivery *delivery);
+/* PUBREC came: sends PUBREL, as soon as that may be. */
+void deliver_release(struct router *router, struct session *session, struct delivery *delivery);
 /* Sends PUBREL for a delivery that waits for PUBCOMP. */
 void deliver_pubrel(struct session *session, const struct delivery *delivery);
 

@@ -88,20 +88,25 @@ static void take_refuse(struct inbox *inbox, unsigned peer, const struct ring_re
     uint64_t serial;
     enum mqtt_reason reason;
     check(record_get_refuse(record, &serial, &reason));
-    if (journal->is_on && peer == journal->peer)
-        journal_refuse(journal, serial, reason);
-    else
+    if (!journal->is_on || peer != journal->peer) {
         inbox->events->on_refuse(inbox->owner, serial, reason);
+        return;
+    }
+    journal_refuse(journal, serial, reason);
+    settle_refuse(&inbox->router->settle, serial, WHY_DISK);
 }
 
 static void take_journal(struct inbox *inbox, const struct ring_record *record)
 {
     struct record_journal journal;
     check(record_get_journal(record, &journal));
-    if (journal.kind == RECORD_JOURNAL_STATE)
-        inbox->router->journal.state = (enum record_journal_state)journal.state;
-    else
+    if (journal.kind != RECORD_JOURNAL_STATE) {
         inbox->events->on_restored(inbox->owner, &journal);
+        return;
+    }
+    inbox->router->journal.state = (enum record_journal_state)journal.state;
+    if (journal.state == RECORD_JOURNAL_FULL)
+        settle_refuse_workers(&inbox->router->settle, WHY_DISK);
 }
 
 static void take_record(struct inbox *inbox, unsigned peer, const struct ring_record *record)
@@ -137,6 +142,7 @@ static void take_record(struct inbox *inbox, unsigned peer, const struct ring_re
 static bool take_from(struct inbox *inbox, unsigned peer)
 {
     struct ring *ring = &inbox->router->mesh.in[peer];
+    uint64_t serial = inbox->router->journal.serial;
     struct ring_record record;
     unsigned count = 0;
     size_t bytes = 0;
@@ -146,7 +152,7 @@ static bool take_from(struct inbox *inbox, unsigned peer)
         bytes += record.size;
     }
     if (count > 0)
-        pass_on_settle(inbox->router, peer);
+        pass_on_settle(inbox->router, peer, serial);
     return count == TURN_RECORDS || bytes >= TURN_BYTES;
 }
 

@@ -117,10 +117,16 @@ uint64_t journal_put_message(struct journal *journal, struct record_journal *rec
 }
 
 uint64_t journal_put_body(struct journal *journal, struct record_journal *record,
-                          const struct record_message *body, struct message *message)
+                          const struct record_message *body, struct message *message,
+                          uint32_t publisher)
 {
-    struct outbound_message with = {.message = message};
+    struct outbound_message with = {.message = message, .publisher = publisher};
     return put_with(journal, record, body, &with);
+}
+
+bool journal_is_behind(const struct journal *journal)
+{
+    return journal->sent < journal->serial;
 }
 
 uint64_t journal_next_session(struct journal *journal)
@@ -134,6 +140,32 @@ uint64_t journal_next_session(struct journal *journal)
 bool journal_is_safe(const struct journal *journal, uint64_t serial)
 {
     return serial <= journal->confirmed;
+}
+
+uint64_t journal_kept(const struct journal *journal)
+{
+    uint64_t lost = journal->lost_from;
+    return lost != 0 && lost <= journal->confirmed ? lost - 1 : journal->confirmed;
+}
+
+bool journal_must_repeat(const struct journal *journal)
+{
+    return journal->lost_from != 0 && journal->repeated_to == 0 &&
+           journal->state == RECORD_JOURNAL_OK;
+}
+
+static void forget_lost(struct journal *journal)
+{
+    if (journal->repeated_to == 0 || journal->repeated_to > journal->confirmed)
+        return;
+    journal->lost_from = 0;
+    journal->repeated_to = 0;
+}
+
+void journal_repeated(struct journal *journal)
+{
+    journal->repeated_to = journal->serial;
+    forget_lost(journal);
 }
 
 void journal_wait_for(struct journal *journal, struct journal_wait *wait, uint64_t first,
@@ -167,6 +199,7 @@ void journal_confirm(struct journal *journal, uint64_t serial)
         return;
     check(serial <= journal->serial);
     journal->confirmed = serial;
+    forget_lost(journal);
     for (struct list_node *node; (node = list_first(&journal->waits)) != NULL;) {
         struct journal_wait *wait = list_owner(node, struct journal_wait, node);
         if (wait->last > serial)
@@ -180,6 +213,12 @@ void journal_refuse(struct journal *journal, uint64_t serial, enum mqtt_reason r
 {
     if (!journal->is_restored)
         return;
+    /* What could not be done for another reason would not be done the next time. */
+    if (reason_code(reason) == REASON_QUOTA_EXCEEDED) {
+        if (journal->lost_from == 0 || serial < journal->lost_from)
+            journal->lost_from = serial;
+        journal->repeated_to = 0;
+    }
     list_for_each(node, &journal->waits) {
         struct journal_wait *wait = list_owner(node, struct journal_wait, node);
         if (wait->first <= serial && serial <= wait->last && wait->reason == REASON_SUCCESS)

@@ -30,6 +30,8 @@ struct journal {
     uint64_t serial;        /* given out last */
     uint64_t sent;          /* all up to here are in the ring, if not published yet */
     uint64_t confirmed;     /* all up to here are on disk, or were refused */
+    uint64_t lost_from;     /* the first that there was no room for; 0: none */
+    uint64_t repeated_to;   /* what was lost is put again up to here; 0: not yet */
     uint64_t session_count; /* numbers given out */
     uint32_t run;           /* no other worker process ever had it */
     struct list_node waits; /* of struct journal_wait, by `last` */
@@ -57,15 +59,25 @@ uint64_t journal_put(struct journal *journal, struct record_journal *record);
  * which pauses while the body waits for the ring. */
 uint64_t journal_put_message(struct journal *journal, struct record_journal *record,
                              struct message *message, uint32_t publisher);
-/* KEEP_WILL: `body` is made from `message`. */
+/* KEEP_WILL and KEEP_RETAINED: `body` is made from `message` (NULL: from something else). */
 uint64_t journal_put_body(struct journal *journal, struct record_journal *record,
-                          const struct record_message *body, struct message *message);
+                          const struct record_message *body, struct message *message,
+                          uint32_t publisher);
+/* Do records wait for room in the ring? */
+bool journal_is_behind(const struct journal *journal);
 
 /* A number for a session that no other session ever had. */
 uint64_t journal_next_session(struct journal *journal);
 
 /* Is all up to this serial on disk (or refused)? Of serial 0: yes. */
 bool journal_is_safe(const struct journal *journal, uint64_t serial);
+/* The last serial up to which all that is still wanted is on disk: before any delivery
+ * that there was no room for, until it was put once more. */
+uint64_t journal_kept(const struct journal *journal);
+/* There is room again for what was lost: all that is still wanted of what was put since
+ * `lost_from` is to be put once more, then journal_repeated() be called. */
+bool journal_must_repeat(const struct journal *journal);
+void journal_repeated(struct journal *journal);
 /* Calls wait->done when all of `first` to `last` are on disk, or refused; at once, when
  * they are. `first` 0: none. Records that were just put, in this turn of the loop: a
  * refusal that came earlier is not known any more. */

@@ -52,6 +52,7 @@ static bool look_up_workers(struct router *router, struct bytes topic)
     if (router_renew(router) && trie_match(router->live, topic, router->turn++, m) == 0)
         return true;
     m->any = (1ULL << router->region->worker_count) - 1;
+    m->persistent = m->any;
     m->group_count = 0;
     m->cut = false;
     return false;
@@ -73,6 +74,7 @@ static void remember(struct router *router, struct bytes topic, uint64_t hash, u
     if (entry == NULL)
         return;
     entry->any = found->any;
+    entry->persistent = found->persistent;
     entry->shared = shared;
     entry->own = filters_generation(&router->filters, level_hash);
     entry->level_hash = level_hash;
@@ -85,6 +87,7 @@ static struct lookup result_in(struct route_entry *entry)
 {
     return (struct lookup){
         .any = entry->any,
+        .persistent = entry->persistent,
         .own = entry->filters,
         .own_count = entry->filter_count,
     };
@@ -115,6 +118,7 @@ void lookup_all(struct router *router, struct bytes topic, struct lookup *ret)
         *ret =
             (struct lookup){.own = router->scratch->own, .own_count = look_up_own(router, topic)};
     ret->any = m->any;
+    ret->persistent = m->persistent;
     ret->group_count = m->group_count;
     ret->groups = m->groups;
     if (is_known && !is_current)

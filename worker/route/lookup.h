@@ -11,7 +11,8 @@
 
 /* Points into the cache or the scratch: good until the next look-up, of any kind. */
 struct lookup {
-    uint64_t any; /* bit per worker with plain subscribers */
+    uint64_t any;        /* bit per worker with plain subscribers */
+    uint64_t persistent; /* ... with such whose session is persistent */
     struct filter **own;
     unsigned own_count;
     unsigned group_count;

@@ -1,8 +1,10 @@
 #include "worker/route/publisher.h"
 
 #include "common/base/check.h"
+#include "common/mqtt/packet.h"
 #include "worker/net/conn.h"
 #include "worker/net/loop.h"
+#include "worker/route/entry.h"
 #include "worker/session/session.h"
 
 #include <stdlib.h>
@@ -12,12 +14,13 @@
 enum { INDEX_BITS = 22, INDEX_MASK = (1 << INDEX_BITS) - 1, SLOTS_MIN = 64 };
 
 void publishers_init(struct publishers *publishers, struct loop *loop, struct stats stats,
-                     struct settle *settle)
+                     struct settle *settle, struct journal *journal)
 {
     *publishers = (struct publishers){
         .loop = loop,
         .stats = stats,
         .settle = settle,
+        .journal = journal,
         .round = 1,
     };
 }
@@ -156,11 +159,27 @@ void publishers_message_waits(struct publishers *publishers, uint32_t handle)
         conn_hold(p->conn);
 }
 
-void publishers_message_went(struct publishers *publishers, uint32_t handle, uint64_t workers)
+void publishers_message_went(struct publishers *publishers, uint32_t handle, uint64_t workers,
+                             uint64_t kept)
 {
     struct publisher *p = find(publishers, handle);
-    if (p != NULL)
-        p->ack_workers |= workers;
+    if (p == NULL)
+        return;
+    p->ack_workers |= workers;
+    if (p->ack_kept == 0)
+        p->ack_kept = kept;
+}
+
+/* The message is in all rings: now, and not before, a QoS 2 id may be kept as received,
+ * because a repeat of it would not be routed. */
+static void acknowledge(struct publisher *p, const struct publisher_ack *ack, uint64_t workers,
+                        uint64_t kept)
+{
+    struct settle *settle = p->all->settle;
+    bool begins = ack->type == PACKET_PUBREC && !reason_is_error((enum mqtt_reason)ack->reason);
+    uint64_t received = begins ? entry_received(p->all->journal, p->conn->session, ack->packet_id)
+                               : 0;
+    settle_acknowledge(settle, &p->unsettled, ack, workers, kept != 0 ? kept : received);
 }
 
 void publishers_message_done(struct publishers *publishers, uint32_t handle)
@@ -178,20 +197,21 @@ void publishers_message_done(struct publishers *publishers, uint32_t handle)
     struct publisher_ack ack = p->ack;
     p->ack.packet_id = 0;
     if (ack.packet_id != 0)
-        settle_acknowledge(publishers->settle, &p->unsettled, &ack, p->ack_workers);
+        acknowledge(p, &ack, p->ack_workers, p->ack_kept);
     conn_unhold(p->conn);
 }
 
 void publishers_acknowledge(struct publisher *publisher, const struct publisher_ack *ack,
-                            uint64_t workers)
+                            uint64_t workers, uint64_t kept)
 {
     if (publisher->waiting == 0) {
-        settle_acknowledge(publisher->all->settle, &publisher->unsettled, ack, workers);
+        acknowledge(publisher, ack, workers, kept);
         return;
     }
     check(publisher->ack.packet_id == 0); /* it is paused: one message at a time */
     publisher->ack = *ack;
     publisher->ack_workers = workers;
+    publisher->ack_kept = kept;
 }
 
 void publishers_pace(struct publisher *publisher, uint32_t open_max)

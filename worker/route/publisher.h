@@ -24,6 +24,7 @@
 enum { PUBLISHER_HOLD_MAX_MS = 250 };
 
 struct conn;
+struct journal;
 struct loop;
 struct session;
 
@@ -32,7 +33,8 @@ struct publisher {
     struct publishers *all;
     struct wheel_timer hold_timer;
     struct settle_queue unsettled;
-    uint64_t ack_workers;     /* that `ack` is about */
+    uint64_t ack_workers;     /* that `ack` is about, */
+    uint64_t ack_kept;        /* and the first record of the journal */
     struct publisher_ack ack; /* of the message that waits for a ring */
     uint32_t handle;
     uint32_t hold_count; /* congested subscribers that asked for a pause */
@@ -47,11 +49,12 @@ struct publishers {
     uint32_t round; /* high bits of new handles */
     struct loop *loop;
     struct settle *settle;
+    struct journal *journal;
     struct stats stats;
 };
 
 void publishers_init(struct publishers *publishers, struct loop *loop, struct stats stats,
-                     struct settle *settle);
+                     struct settle *settle, struct journal *journal);
 void publishers_done(struct publishers *publishers);
 
 /* Registers a connection; done at its first PUBLISH. NULL without memory. */
@@ -70,13 +73,14 @@ void publishers_unhold(struct publishers *publishers, uint32_t handle);
 /* A message of this publisher waits for a ring; a waiting one is in now. */
 void publishers_message_waits(struct publishers *publishers, uint32_t handle);
 void publishers_message_done(struct publishers *publishers, uint32_t handle);
-/* The message that waits went to these workers meanwhile, as its acknowledgement
- * must know. Before publishers_message_done(). */
-void publishers_message_went(struct publishers *publishers, uint32_t handle, uint64_t workers);
-/* Acknowledges the publisher's latest message, which went to `workers` (a bit
- * each): when it is in all their rings, and they have settled it. */
+/* The message that waits went to these workers meanwhile, and into the journal from
+ * `kept` on (0: not), as its acknowledgement must know. Before publishers_message_done(). */
+void publishers_message_went(struct publishers *publishers, uint32_t handle, uint64_t workers,
+                             uint64_t kept);
+/* Acknowledges the publisher's latest message, which went to `workers` (a bit each) and
+ * into the journal from `kept` on: when it is in all rings, and settled, and on disk. */
 void publishers_acknowledge(struct publisher *publisher, const struct publisher_ack *ack,
-                            uint64_t workers);
+                            uint64_t workers, uint64_t kept);
 /* Pauses a publisher that has sent more at QoS 1 than `open_max` and all of it waits
  * for its PUBACK, until one of them has gone out (publishers_acknowledged()). */
 void publishers_pace(struct publisher *publisher, uint32_t open_max);

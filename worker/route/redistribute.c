@@ -1,5 +1,6 @@
 #include "worker/route/redistribute.h"
 
+#include "worker/route/entry.h"
 #include "worker/route/lookup.h"
 #include "worker/route/shared.h"
 
@@ -13,7 +14,10 @@ void redistribute_session(struct router *router, struct session *session)
 
 void redistribute_queue(struct router *router, struct session *session, const struct share *share)
 {
+    struct list_node *last = router->moving.prev;
     session_take_queued(session, share, &router->moving);
+    for (struct list_node *node = last->next; node != &router->moving; node = node->next)
+        entry_done(&router->journal, session, list_owner(node, struct delivery, node));
 }
 
 static bool is_expired(const struct router *router, const struct publication *p)

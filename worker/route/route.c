@@ -2,6 +2,7 @@
 
 #include "worker/route/deliver.h"
 #include "worker/route/forward.h"
+#include "worker/route/hold.h"
 #include "worker/route/lookup.h"
 #include "worker/route/merge.h"
 #include "worker/route/shared.h"
@@ -34,9 +35,27 @@ static uint64_t deliver_groups(struct router *router, struct publication *p, str
     return workers;
 }
 
+/* -- the journal -- */
+
+/* The first record that was put since `serial` was the last; 0: none. */
+static uint64_t first_since(const struct router *router, uint64_t serial)
+{
+    return router->journal.serial == serial ? 0 : serial + 1;
+}
+
+/* A client's retained message. What the broker says of itself is not kept. */
+static void keep_retained(struct router *router, const struct publication *p)
+{
+    struct record_message body = forward_record(p, RECORD_FOR_JOURNAL);
+    struct record_journal record = {.kind = RECORD_KEEP_RETAINED, .message_id = p->message_id};
+    if (router->journal.is_on && p->publisher_session != NULL)
+        (void)journal_put_body(&router->journal, &record, &body, p->message, p->publisher);
+}
+
 /* -- entry points -- */
 
-static struct route_result route_now(struct router *router, struct publication *publication)
+static struct route_result route_now(struct router *router, struct publication *publication,
+                                     uint64_t serial)
 {
     struct lookup found;
     lookup_all(router, publication->topic, &found);
@@ -49,7 +68,11 @@ static struct route_result route_now(struct router *router, struct publication *
         struct hash128 ids[TRIE_GROUPS_MAX];
         workers |= deliver_groups(router, publication, forward_groups(&found, router->self, ids));
     }
-    return (struct route_result){workers != 0, workers & ~self};
+    return (struct route_result){
+        .is_matched = workers != 0,
+        .workers = workers & ~self,
+        .kept = first_since(router, serial),
+    };
 }
 
 /* The retained record of a publication that had to wait is in the ring. */
@@ -61,8 +84,8 @@ static void route_waited(void *owner, unsigned store, const struct outbound_mess
     p.origin = (uint16_t)router->self;
     p.publisher_session = publishers_session(&router->publishers, with->publisher);
     mesh_publish_to(&router->mesh, store);
-    uint64_t workers = route_now(router, &p).workers;
-    publishers_message_went(&router->publishers, with->publisher, workers);
+    struct route_result result = route_now(router, &p, router->journal.serial);
+    publishers_message_went(&router->publishers, with->publisher, result.workers, result.kept);
     publication_done(&p);
 }
 
@@ -84,9 +107,26 @@ static bool put_retained(struct router *router, const struct publication *p)
 
 struct route_result route_publish(struct router *router, struct publication *publication)
 {
-    if (publication->retain && !put_retained(router, publication))
-        return (struct route_result){.is_matched = true}; /* it waits: nothing is known */
-    return route_now(router, publication);
+    uint64_t serial = router->journal.serial;
+    bool must_wait = publication->retain && !put_retained(router, publication);
+    if (publication->retain)
+        keep_retained(router, publication);
+    if (must_wait) /* nothing is known */
+        return (struct route_result){.is_matched = true, .kept = first_since(router, serial)};
+    struct route_result result = route_now(router, publication, serial);
+    if (result.kept != 0 && journal_is_behind(&router->journal))
+        hold_briefly(router, router->self, publication->publisher);
+    return result;
+}
+
+bool route_is_kept(struct router *router, struct bytes topic)
+{
+    struct lookup found;
+    lookup_all(router, topic, &found);
+    bool is_kept = (found.persistent & ~(1ULL << router->self)) != 0 || found.group_count > 0;
+    for (unsigned i = 0; i < found.own_count; i++)
+        is_kept = is_kept || found.own[i]->persistent_count > 0;
+    return is_kept;
 }
 
 void route_arrival(struct router *router, struct publication *publication, bool plain,

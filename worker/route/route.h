@@ -19,7 +19,12 @@
 struct route_result {
     bool is_matched;  /* somebody subscribes, as far as is known now */
     uint64_t workers; /* other workers that it was handed to, a bit each */
+    uint64_t kept;    /* first record of the journal that came of it; 0: none */
 };
+
+/* Is somebody to get a message on this topic who is not here for ever, so that it has
+ * to be on disk? */
+bool route_is_kept(struct router *router, struct bytes topic);
 
 /* Routes a publication that entered the broker here. What can't be handed over
  * at once (a full ring) is kept, and its publisher paused. */

@@ -13,6 +13,7 @@
 #include "shm/stats.h"
 #include "worker/net/loop.h"
 #include "worker/route/announce.h"
+#include "worker/route/await.h"
 #include "worker/route/cache.h"
 #include "worker/route/filters.h"
 #include "worker/route/journal.h"
@@ -46,6 +47,8 @@ struct router {
     struct list_node replays;               /* retained messages on their way, all sessions */
     struct list_node moving;                /* deliveries to be moved to others (redistribute.h) */
     struct passing passing[MESH_PEERS_MAX]; /* by the process that they came from */
+    uint64_t unsettled;                     /* bit per process: records of it are not settled */
+    struct await await;                     /* packets that wait for the journal */
     uint64_t message_id_base;               /* slot and epoch */
     uint64_t message_count;
     uint64_t asked_at_ms; /* for shared groups (shared.c): when others were asked, */

@@ -1,22 +1,37 @@
 /*
  * An entry is a run of words:
  *
- *   packet id (16) | reason (16) | type (8) | number of workers n (24)
- *   n times: worker (32) | position in the ring to it (32)
+ *   packet id (16) | reason (16) | refused (1) | type (7) | number of words n (24)
+ *   n times, of another worker: 0 (26) | worker (6) | position in the ring to it (32)
+ *            of this one:   count (26) | worker (6) | serial of the last record (32)
  */
 #include "worker/route/settle.h"
 
 #include "common/base/check.h"
 #include "common/mqtt/packet.h"
+#include "worker/route/journal.h"
 
 #include <stdlib.h>
 
-enum { CAPACITY_MIN = 16, TYPE_SHIFT = 24, COUNT_MASK = (1 << TYPE_SHIFT) - 1 };
+enum {
+    CAPACITY_MIN = 16,
+    TYPE_SHIFT = 24,
+    COUNT_MASK = (1 << TYPE_SHIFT) - 1,
+    TYPE_MASK = 0x7F,
+    WORKER_SHIFT = 32,
+    WORKER_MASK = MESH_PEERS_MAX - 1,
+    RECORDS_SHIFT = 38,
+    RECORDS_MAX = (1 << (64 - RECORDS_SHIFT)) - 1,
+    REASON_SHIFT = 32,
+    PACKET_SHIFT = 48
+};
 
-void settle_init(struct settle *settle, struct mesh *mesh,
+#define REFUSED (UINT64_C(1) << 31)
+
+void settle_init(struct settle *settle, struct mesh *mesh, const struct journal *journal,
                  void (*on_ack)(struct conn *conn, const struct publisher_ack *ack))
 {
-    *settle = (struct settle){.mesh = mesh, .on_ack = on_ack};
+    *settle = (struct settle){.mesh = mesh, .journal = journal, .on_ack = on_ack};
     list_init(&settle->waiting);
 }
 
@@ -61,38 +76,64 @@ static void make_room(struct settle_queue *q, uint32_t need)
 }
 
 static void append(const struct settle *s, struct settle_queue *q, const struct publisher_ack *ack,
-                   uint64_t workers)
+                   uint64_t workers, uint64_t kept)
 {
-    uint32_t count = (uint32_t)__builtin_popcountll(workers);
+    uint32_t count = (uint32_t)__builtin_popcountll(workers) + (kept != 0);
     make_room(q, 1 + count);
-    *word(q, q->end++) = (uint64_t)ack->packet_id << 48 | (uint64_t)ack->reason << 32 |
-                         (uint64_t)ack->type << TYPE_SHIFT | count;
+    *word(q, q->end++) = (uint64_t)ack->packet_id << PACKET_SHIFT |
+                         (uint64_t)ack->reason << REASON_SHIFT | (uint64_t)ack->type << TYPE_SHIFT |
+                         count;
     for (; workers != 0; workers &= workers - 1) {
-        unsigned worker = (unsigned)__builtin_ctzll(workers);
-        *word(q, q->end++) = (uint64_t)worker << 32 | ring_position(&s->mesh->out[worker]);
+        uint64_t worker = (uint64_t)__builtin_ctzll(workers);
+        *word(q, q->end++) = worker << WORKER_SHIFT | ring_position(&s->mesh->out[worker]);
+    }
+    if (kept != 0) {
+        uint64_t records = s->journal->serial - kept + 1;
+        if (records > RECORDS_MAX)
+            records = RECORDS_MAX;
+        *word(q, q->end++) = records << RECORDS_SHIFT | (uint64_t)s->mesh->self << WORKER_SHIFT |
+                             (uint32_t)s->journal->serial;
     }
     q->puback_count += ack->type == PACKET_PUBACK;
 }
 
 void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
-                        const struct publisher_ack *ack, uint64_t workers)
+                        const struct publisher_ack *ack, uint64_t workers, uint64_t kept)
 {
-    if (workers == 0 && settle_queue_is_empty(queue)) {
+    if (workers == 0 && kept == 0 && settle_queue_is_empty(queue)) {
         settle->on_ack(queue->conn, ack);
         return;
     }
-    append(settle, queue, ack, workers);
+    append(settle, queue, ack, workers, kept);
     if (!list_is_linked(&queue->node))
         list_push_back(&settle->waiting, &queue->node);
 }
 
-/* The first worker that has not settled the first entry, or NULL. */
+static unsigned worker_of(uint64_t word)
+{
+    return word >> WORKER_SHIFT & WORKER_MASK;
+}
+
+static bool is_own(const struct settle *s, uint64_t word)
+{
+    return worker_of(word) == s->mesh->self;
+}
+
+static bool is_settled(const struct settle *s, uint64_t word)
+{
+    if (is_own(s, word))
+        return (int32_t)((uint32_t)s->journal->confirmed - (uint32_t)word) >= 0;
+    return ring_has_settled(&s->mesh->out[worker_of(word)], (uint32_t)word);
+}
+
+/* What the first entry waits for first, or NULL. */
 static const uint64_t *find_unsettled(const struct settle *s, const struct settle_queue *q)
 {
-    uint32_t count = (uint32_t)*word(q, q->first) & COUNT_MASK;
+    uint64_t head = *word(q, q->first);
+    uint32_t count = (head & REFUSED) != 0 ? 0 : (uint32_t)head & COUNT_MASK;
     for (uint32_t i = 0; i < count; i++) {
         const uint64_t *w = word(q, q->first + 1 + i);
-        if (!ring_has_settled(&s->mesh->out[*w >> 32], (uint32_t)*w))
+        if (!is_settled(s, *w))
             return w;
     }
     return NULL;
@@ -102,9 +143,9 @@ static void send_first(struct settle *s, struct settle_queue *q)
 {
     uint64_t head = *word(q, q->first);
     struct publisher_ack ack = {
-        .packet_id = (uint16_t)(head >> 48),
-        .reason = (uint16_t)(head >> 32),
-        .type = (uint8_t)(head >> TYPE_SHIFT),
+        .packet_id = (uint16_t)(head >> PACKET_SHIFT),
+        .reason = (uint16_t)(head >> REASON_SHIFT),
+        .type = head >> TYPE_SHIFT & TYPE_MASK,
     };
     q->first += 1 + ((uint32_t)head & COUNT_MASK);
     q->puback_count -= ack.type == PACKET_PUBACK;
@@ -122,16 +163,17 @@ void settle_release(struct settle *settle)
     }
 }
 
-/* One worker that a first entry waits for, by queue; asks each for its bell once. */
+/* One worker that a first entry waits for, by queue; asks each for its bell once. The
+ * committer rings ours without being asked. */
 static void ask_for_bells(struct settle *s)
 {
-    uint64_t asked = 0;
+    uint64_t asked = 1ULL << s->mesh->self;
     list_for_each(node, &s->waiting) {
         const uint64_t *w = find_unsettled(s, list_owner(node, struct settle_queue, node));
-        if (w == NULL || (asked >> (*w >> 32) & 1) != 0)
+        if (w == NULL || (asked >> worker_of(*w) & 1) != 0)
             continue;
-        asked |= 1ULL << (*w >> 32);
-        (void)ring_want_settled(&s->mesh->out[*w >> 32], (uint32_t)*w);
+        asked |= 1ULL << worker_of(*w);
+        (void)ring_want_settled(&s->mesh->out[worker_of(*w)], (uint32_t)*w);
     }
 }
 
@@ -144,4 +186,51 @@ bool settle_may_sleep(struct settle *settle)
         if (find_unsettled(settle, list_owner(node, struct settle_queue, node)) == NULL)
             return false;
     return true;
+}
+
+/* -- refused -- */
+
+/* Does an entry wait for this record of the journal; or, serial 0, for another worker? */
+static bool waits_for(const struct settle *s, const struct settle_queue *q, uint32_t entry,
+                      uint64_t serial)
+{
+    uint32_t count = (uint32_t)*word(q, entry) & COUNT_MASK;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t w = *word(q, entry + 1 + i);
+        uint32_t before_last = (uint32_t)w - (uint32_t)serial;
+        if (is_own(s, w) ? serial != 0 && before_last < w >> RECORDS_SHIFT
+                         : serial == 0 && !is_settled(s, w))
+            return true;
+    }
+    return false;
+}
+
+static void refuse(uint64_t *head, enum mqtt_reason reason)
+{
+    unsigned type = *head >> TYPE_SHIFT & TYPE_MASK;
+    bool is_answer = type == PACKET_PUBACK || type == PACKET_PUBREC;
+    if (!is_answer || (*head & REFUSED) != 0)
+        return;
+    *head &= ~((uint64_t)UINT16_MAX << REASON_SHIFT);
+    *head |= (uint64_t)(uint16_t)reason << REASON_SHIFT | REFUSED;
+}
+
+static void refuse_all(struct settle *s, uint64_t serial, enum mqtt_reason reason)
+{
+    list_for_each(node, &s->waiting) {
+        struct settle_queue *q = list_owner(node, struct settle_queue, node);
+        for (uint32_t i = q->first; i != q->end; i += 1 + ((uint32_t)*word(q, i) & COUNT_MASK))
+            if (waits_for(s, q, i, serial))
+                refuse(word(q, i), reason);
+    }
+}
+
+void settle_refuse(struct settle *settle, uint64_t serial, enum mqtt_reason reason)
+{
+    refuse_all(settle, serial, reason);
+}
+
+void settle_refuse_workers(struct settle *settle, enum mqtt_reason reason)
+{
+    refuse_all(settle, 0, reason);
 }

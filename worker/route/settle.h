@@ -3,15 +3,17 @@
 
 /*
  * Acknowledgements that wait until every other worker that got the message has
- * settled it: taken it from its ring and delivered or queued it. So a publisher
- * has no more than its window under way, however full the rings are, and push-back
- * comes in time. What is compared are positions in the rings; no message goes back.
+ * settled it: taken it from its ring, delivered or queued it, and has on disk what
+ * is to outlive it; and until our own journal has. So a publisher has no more than its
+ * window under way, however full the rings are, and push-back comes in time. What is
+ * compared are positions in the rings, and serials of the journal; no message goes back.
  *
  * One queue per publisher: its acknowledgements keep their order [MQTT-4.6.0-2],
  * and a worker that hangs holds up only those who publish to it.
  */
 
 #include "common/base/list.h"
+#include "common/mqtt/reason.h"
 #include "shm/mesh.h"
 
 #include <stdbool.h>
@@ -19,6 +21,7 @@
 #include <stdint.h>
 
 struct conn;
+struct journal;
 
 struct publisher_ack {
     uint16_t packet_id; /* 0: none */
@@ -28,6 +31,7 @@ struct publisher_ack {
 
 struct settle {
     struct mesh *mesh;
+    const struct journal *journal;
     struct list_node waiting; /* of struct settle_queue that is not empty */
     /* Sends an acknowledgement. */
     void (*on_ack)(struct conn *conn, const struct publisher_ack *ack);
@@ -44,17 +48,22 @@ struct settle_queue {
     uint32_t puback_count; /* PUBACKs among the entries */
 };
 
-void settle_init(struct settle *settle, struct mesh *mesh,
+void settle_init(struct settle *settle, struct mesh *mesh, const struct journal *journal,
                  void (*on_ack)(struct conn *conn, const struct publisher_ack *ack));
 void settle_queue_init(struct settle_queue *queue, struct conn *conn);
 /* Forgets what waits. */
 void settle_queue_done(struct settle_queue *queue);
 bool settle_queue_is_empty(const struct settle_queue *queue);
 
-/* Sends the acknowledgement now, or when all of `workers` (a bit each) have
- * settled what is committed to them so far. */
+/* Sends the acknowledgement now, or when all of `workers` (a bit each) have settled
+ * what is committed to them so far, and the records that were put in the journal so far,
+ * from `kept` on (0: none), are on disk. */
 void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
-                        const struct publisher_ack *ack, uint64_t workers);
+                        const struct publisher_ack *ack, uint64_t workers, uint64_t kept);
+/* This record of the journal can't be kept: whose PUBACK or PUBREC waits for it, is told. */
+void settle_refuse(struct settle *settle, uint64_t serial, enum mqtt_reason reason);
+/* The same for those who wait for other workers, which have no room on disk either. */
+void settle_refuse_workers(struct settle *settle, enum mqtt_reason reason);
 /* Once per turn, before output is sent: sends what has been settled. */
 void settle_release(struct settle *settle);
 /* Before sleeping: asks for the bell at the next progress. False when there has

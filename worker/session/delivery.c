@@ -26,6 +26,8 @@ struct delivery *delivery_new(struct message *message, enum qos qos, bool retain
 void delivery_free(struct delivery *delivery)
 {
     list_remove(&delivery->node);
+    if (delivery->seq != 0 && delivery->message != NULL)
+        delivery->message->kept--;
     message_put(delivery->message);
     share_put(delivery->share);
     free(delivery);

@@ -33,12 +33,14 @@ struct delivery {
     struct message *message; /* NULL once PUBREC came: only the id is left */
     struct share *share;     /* the shared group that it came through; NULL: none */
     uint64_t seq;            /* its place in the journal; 0: not in it */
+    uint64_t serial;         /* of its latest record there that it may have to wait for */
     uint16_t packet_id;      /* 0 while queued */
     uint8_t state;           /* enum delivery_state */
     uint8_t qos : 2;         /* granted for this delivery */
     uint8_t retain : 1;      /* as it goes out */
     uint8_t sent : 1;        /* went out before: DUP next time */
     uint8_t must_resend : 1; /* in flight on an old connection, not yet on this one */
+    uint8_t must_wait : 1;   /* in flight, but its packet goes out when the journal has it */
     uint32_t subscription_id_count;
     uint32_t subscription_ids[];
 };

@@ -130,6 +130,8 @@ void session_release(struct session *session, struct delivery *delivery)
     }
     delivery->state = DELIVERY_WAITS_PUBCOMP;
     count_stored(session, delivery, false);
+    if (delivery->seq != 0)
+        delivery->message->kept--;
     message_put(delivery->message);
     delivery->message = NULL;
     count_stored(session, delivery, true);

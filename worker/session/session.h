@@ -70,6 +70,7 @@ struct session {
     uint8_t version; /* enum mqtt_version of the latest connection */
     bool is_slow;    /* holds nobody back any more */
     bool is_remnant; /* stands for a will that outlived its worker */
+    bool is_awaited; /* packets to it wait for the journal (worker/route/await.h) */
     uint8_t client_id[];
 };
 

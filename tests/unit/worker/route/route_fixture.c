@@ -84,8 +84,8 @@ static void open_router(struct fixture *f)
     list_init(&r->replays);
     list_init(&r->moving);
     mesh_open(&r->mesh, &f->region, FIXTURE_SELF, f->bell_fds);
-    settle_init(&r->settle, &r->mesh, on_ack);
-    publishers_init(&r->publishers, &f->loop, r->stats, &r->settle);
+    settle_init(&r->settle, &r->mesh, &r->journal, on_ack);
+    publishers_init(&r->publishers, &f->loop, r->stats, &r->settle, &r->journal);
     outbound_init(&r->outbound, &r->mesh, r->stats, &r->publishers, r);
     journal_init(&r->journal, &r->outbound, 0, false);
     filters_init(&r->filters, &f->region, &r->announcer);

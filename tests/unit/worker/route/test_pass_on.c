@@ -145,7 +145,7 @@ static void test_pass_on_settle_puts_the_last_record_down(void **state)
     assert_true(post(f, 1, true));
     assert_true(ring_next(&f->router.mesh.in[FIXTURE_PEER], &record));
     f->router.passing[FIXTURE_PEER].waiting = 1;
-    pass_on_settle(&f->router, FIXTURE_PEER);
+    pass_on_settle(&f->router, FIXTURE_PEER, 0);
     ring_open_consumer(&successor, shared, f->region.header->ring_size);
     assert_int_equal(shared->suspect_deaths, 0);
     assert_true(ring_next(&successor, &record)); /* but it is read again */

@@ -186,7 +186,7 @@ static void test_publishers_acknowledge_at_once(void **state)
 {
     struct fixture *f = *state;
     struct session *s = fixture_session(f, "p", &conn);
-    publishers_acknowledge(fixture_publisher(f, s), &ACK, 0);
+    publishers_acknowledge(fixture_publisher(f, s), &ACK, 0, 0);
     assert_int_equal(f->ack_count, 1);
     assert_int_equal(f->acks[0].ack.packet_id, 5);
     fixture_end(f, s);
@@ -198,7 +198,7 @@ static void test_publishers_acknowledge_when_no_message_waits(void **state)
     struct session *s = fixture_session(f, "p", &conn);
     struct publisher *p = fixture_publisher(f, s);
     publishers_message_waits(publishers_of(f), p->handle);
-    publishers_acknowledge(p, &ACK, 0);
+    publishers_acknowledge(p, &ACK, 0, 0);
     assert_int_equal(f->ack_count, 0);
     publishers_message_done(publishers_of(f), p->handle);
     assert_int_equal(f->ack_count, 1);
@@ -215,7 +215,7 @@ static void test_publishers_acknowledge_when_settled(void **state)
     struct session *s = fixture_session(f, "p", &conn);
     struct publisher *p = fixture_publisher(f, s);
     publishers_message_waits(publishers_of(f), p->handle);
-    publishers_acknowledge(p, &ACK, 1 << FIXTURE_PEER);
+    publishers_acknowledge(p, &ACK, 1 << FIXTURE_PEER, 0);
     assert_true(record_put_hold(&f->router.mesh, FIXTURE_PEER, true, 0));
     publishers_message_done(publishers_of(f), p->handle);
     assert_int_equal(conn.conn.holds, 0);
@@ -233,10 +233,10 @@ static void test_publishers_pace_until_an_acknowledgement_goes_out(void **state)
     struct session *s = fixture_session(f, "p", &conn);
     struct publisher *p = fixture_publisher(f, s);
     assert_true(record_put_hold(&f->router.mesh, FIXTURE_PEER, true, 0));
-    publishers_acknowledge(p, &ACK, 1 << FIXTURE_PEER);
+    publishers_acknowledge(p, &ACK, 1 << FIXTURE_PEER, 0);
     publishers_pace(p, 1);
     assert_int_equal(conn.conn.holds, 0);
-    publishers_acknowledge(p, &ACK, 1 << FIXTURE_PEER);
+    publishers_acknowledge(p, &ACK, 1 << FIXTURE_PEER, 0);
     publishers_pace(p, 1);
     publishers_pace(p, 1);
     assert_int_equal(conn.conn.holds, 1);

@@ -149,7 +149,7 @@ static void test_route_publish_retained_is_settled_after_waiting(void **state)
     struct session *s = begin(f);
     fixture_fill(f, FIXTURE_STORE);
     uint64_t workers = publish(f, s).workers;
-    publishers_acknowledge(s->publisher, &ACK, workers);
+    publishers_acknowledge(s->publisher, &ACK, workers, 0);
     fixture_drain(f, FIXTURE_STORE);
     retry(f);
     mesh_publish(&f->router.mesh);
@@ -169,7 +169,7 @@ static void test_route_publish_retained_waits_twice(void **state)
     struct session *s = begin(f);
     fixture_fill(f, FIXTURE_STORE);
     fixture_fill(f, FIXTURE_PEER);
-    publishers_acknowledge(s->publisher, &ACK, publish(f, s).workers);
+    publishers_acknowledge(s->publisher, &ACK, publish(f, s).workers, 0);
     fixture_drain(f, FIXTURE_STORE);
     retry(f);
     assert_int_equal(conn.conn.holds, 1);

@@ -16,7 +16,7 @@ static void send_to(struct fixture *f, struct publisher *p, uint16_t packet_id, 
         if ((workers >> i & 1) != 0)
             assert_true(record_put_hold(&f->router.mesh, i, true, 0));
     struct publisher_ack ack = {packet_id, PACKET_PUBREC, WHY_TOPIC_RESERVED};
-    settle_acknowledge(&f->router.settle, &p->unsettled, &ack, workers);
+    settle_acknowledge(&f->router.settle, &p->unsettled, &ack, workers, 0);
 }
 
 static void release(struct fixture *f)
@@ -120,8 +120,8 @@ static void test_settle_acknowledge_counts_pubacks(void **state)
     struct publisher *p = fixture_publisher(f, s);
     struct publisher_ack puback = {.packet_id = 1, .type = PACKET_PUBACK};
     assert_true(record_put_hold(&f->router.mesh, FIXTURE_PEER, true, 0));
-    settle_acknowledge(&f->router.settle, &p->unsettled, &puback, PEER_BIT);
-    settle_acknowledge(&f->router.settle, &p->unsettled, &puback, 0);
+    settle_acknowledge(&f->router.settle, &p->unsettled, &puback, PEER_BIT, 0);
+    settle_acknowledge(&f->router.settle, &p->unsettled, &puback, 0, 0);
     send_to(f, p, 2, PEER_BIT); /* PUBREC */
     assert_int_equal(p->unsettled.puback_count, 2);
     fixture_drain(f, FIXTURE_PEER);

@@ -1,0 +1,94 @@
+#include "worker/route/await.h"
+
+#include "common/base/check.h"
+#include "worker/net/conn.h"
+#include "worker/route/deliver.h"
+
+#include <stdlib.h>
+
+enum { ROOM_MIN = 16 };
+
+void await_done(struct await *await)
+{
+    free(await->sessions);
+    *await = (struct await){0};
+}
+
+static void add(struct await *await, struct session *session)
+{
+    if (session->is_awaited)
+        return;
+    if (await->count == await->room) {
+        unsigned room = await->room == 0 ? ROOM_MIN : await->room * 2;
+        struct session **sessions = realloc(await->sessions, room * sizeof(sessions[0]));
+        if (sessions == NULL)
+            fatal("no memory for deliveries that wait for the disk");
+        await->sessions = sessions;
+        await->room = room;
+    }
+    await->sessions[await->count++] = session;
+    session->is_awaited = true;
+}
+
+static void take_out(struct await *await, unsigned index)
+{
+    await->sessions[index]->is_awaited = false;
+    await->sessions[index] = await->sessions[--await->count];
+}
+
+bool await_delivery(struct router *router, struct session *session, struct delivery *delivery)
+{
+    if (delivery->serial <= journal_kept(&router->journal))
+        return false;
+    delivery->must_wait = 1;
+    add(&router->await, session);
+    return true;
+}
+
+void await_forget(struct router *router, struct session *session)
+{
+    struct await *await = &router->await;
+    for (unsigned i = 0; session->is_awaited; i++) {
+        check(i < await->count);
+        if (await->sessions[i] == session)
+            take_out(await, i);
+    }
+}
+
+static bool can_send(const struct session *session)
+{
+    return session->conn != NULL && session->conn->state == CONN_OPEN;
+}
+
+/* True when more of it waits. */
+static bool send_kept(struct router *router, struct session *session)
+{
+    bool has_more = false;
+    list_for_each(node, &session->inflight.order) {
+        struct delivery *d = list_owner(node, struct delivery, node);
+        if (!d->must_wait || !can_send(session))
+            continue;
+        if (d->serial > router->await.seen) {
+            has_more = true;
+            continue;
+        }
+        d->must_wait = 0;
+        if (d->state == DELIVERY_WAITS_PUBCOMP)
+            deliver_pubrel(session, d);
+        else
+            deliver_begin(router, session, d);
+    }
+    return has_more;
+}
+
+void await_step(struct router *router)
+{
+    struct await *await = &router->await;
+    uint64_t kept = journal_kept(&router->journal);
+    if (kept == await->seen)
+        return;
+    await->seen = kept;
+    for (unsigned i = await->count; i > 0; i--)
+        if (!send_kept(router, await->sessions[i - 1]))
+            take_out(await, i - 1);
+}

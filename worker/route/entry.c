@@ -1,0 +1,118 @@
+#include "worker/route/entry.h"
+
+static void put(struct journal *journal, const struct session *session, struct delivery *d,
+                bool with_body)
+{
+    struct message *m = d->message;
+    struct record_journal record = {
+        .kind = RECORD_ENQUEUE,
+        .session = session->number,
+        .seq = d->seq,
+        .message_id = m == NULL ? 0 : m->id,
+        .packet_id = d->packet_id,
+        .qos = d->qos,
+        .retain = d->retain,
+        .released = m == NULL,
+        .ids = {(const uint8_t *)d->subscription_ids,
+                d->subscription_id_count * sizeof(d->subscription_ids[0])},
+    };
+    d->serial = with_body ? journal_put_message(journal, &record, m, 0)
+                          : journal_put(journal, &record);
+}
+
+/* The body goes along when the committer may not have it. */
+static void put_new(struct journal *journal, struct session *session, struct delivery *d)
+{
+    d->seq = ++session->seq;
+    put(journal, session, d, d->message->kept == 0);
+    d->message->kept++;
+}
+
+static uint64_t put_change(struct journal *journal, const struct session *session,
+                           const struct delivery *d, enum record_kind kind)
+{
+    struct record_journal record = {
+        .kind = kind,
+        .session = session->number,
+        .seq = d->seq,
+        .packet_id = kind == RECORD_SENT ? d->packet_id : 0,
+    };
+    return journal_put(journal, &record);
+}
+
+void entry_queued(struct journal *journal, struct session *session, struct delivery *delivery)
+{
+    if (session->number != 0 && delivery->qos > 0 && delivery->seq == 0)
+        put_new(journal, session, delivery);
+}
+
+void entry_sent(struct journal *journal, struct session *session, struct delivery *delivery)
+{
+    if (session->number == 0)
+        return;
+    if (delivery->seq == 0)
+        put_new(journal, session, delivery);
+    else
+        delivery->serial = put_change(journal, session, delivery, RECORD_SENT);
+}
+
+void entry_released(struct journal *journal, const struct session *session,
+                    struct delivery *delivery)
+{
+    if (delivery->seq != 0)
+        delivery->serial = put_change(journal, session, delivery, RECORD_RELEASED);
+}
+
+void entry_done(struct journal *journal, const struct session *session, struct delivery *delivery)
+{
+    if (delivery->seq == 0)
+        return;
+    (void)put_change(journal, session, delivery, RECORD_DONE);
+    if (delivery->message != NULL)
+        delivery->message->kept--;
+    delivery->seq = 0;
+}
+
+static uint64_t put_id(struct journal *journal, const struct session *session, uint16_t packet_id,
+                       enum record_kind kind)
+{
+    struct record_journal record = {
+        .kind = kind,
+        .session = session->number,
+        .packet_id = packet_id,
+    };
+    return session->number == 0 ? 0 : journal_put(journal, &record);
+}
+
+uint64_t entry_received(struct journal *journal, const struct session *session, uint16_t packet_id)
+{
+    return put_id(journal, session, packet_id, RECORD_RECEIVED);
+}
+
+uint64_t entry_receive_end(struct journal *journal, const struct session *session,
+                           uint16_t packet_id)
+{
+    return put_id(journal, session, packet_id, RECORD_RECEIVE_END);
+}
+
+static void repeat_list(struct journal *journal, const struct session *session,
+                        const struct list_node *list)
+{
+    list_for_each(node, list) {
+        struct delivery *d = list_owner(node, struct delivery, node);
+        if (d->seq != 0 && d->serial >= journal->lost_from)
+            put(journal, session, d, d->message != NULL);
+    }
+}
+
+void entry_repeat(struct journal *journal, const struct session_table *sessions)
+{
+    if (!journal_must_repeat(journal))
+        return;
+    size_t cursor = 0;
+    for (struct session *s; (s = map_next(&sessions->by_client_id, &cursor)) != NULL;) {
+        repeat_list(journal, s, &s->inflight.order);
+        repeat_list(journal, s, &s->queue);
+    }
+    journal_repeated(journal);
+}

@@ -1,0 +1,32 @@
+#ifndef COURTIER_WORKER_ROUTE_ENTRY_H
+#define COURTIER_WORKER_ROUTE_ENTRY_H
+
+/*
+ * The journal's entries of what is under way to and from a session that is kept (one
+ * with a number): deliveries at QoS 1 and 2, and QoS 2 ids that came from the client.
+ * For other sessions nothing is written, and the serial is 0.
+ */
+
+#include "worker/route/journal.h"
+#include "worker/session/session.h"
+
+/* A delivery that is queued, if it has no entry yet. */
+void entry_queued(struct journal *journal, struct session *session, struct delivery *delivery);
+/* It was put in flight. */
+void entry_sent(struct journal *journal, struct session *session, struct delivery *delivery);
+/* PUBREC came: session_release() was called. */
+void entry_released(struct journal *journal, const struct session *session,
+                    struct delivery *delivery);
+/* It is acknowledged, or given up, or goes to another session. */
+void entry_done(struct journal *journal, const struct session *session, struct delivery *delivery);
+
+/* A QoS 2 id of the client is in use, or not any more. */
+uint64_t entry_received(struct journal *journal, const struct session *session, uint16_t packet_id);
+uint64_t entry_receive_end(struct journal *journal, const struct session *session,
+                           uint16_t packet_id);
+
+/* Once per turn: when there is room again for entries that there was none for, puts
+ * them once more. */
+void entry_repeat(struct journal *journal, const struct session_table *sessions);
+
+#endif
