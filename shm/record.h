@@ -72,6 +72,7 @@ struct record_message {
     uint8_t qos;
     bool retain;
     bool plain;     /* delivery: plain subscriptions match */
+    bool repeat;    /* delivery: whom it is for may have it already */
     uint8_t hops;   /* delivery: times a shared message was passed on */
     uint8_t origin; /* delivery: worker that the publisher is connected to */
     struct bytes topic;

@@ -21,7 +21,8 @@
  *     SENT            session, seq, packet_id        is in flight now
  *     RELEASED        session, seq                   PUBREC came: the body is not needed
  *     DONE            session, seq                   acknowledged, expired, dropped
- *     RECEIVED        session, packet_id             QoS 2 id from the client, in use
+ *     RECEIVED        session, packet_id, message_id QoS 2 id from the client, in use; and
+ *                                   its message, if other workers may not have it on disk
  *     RECEIVE_END     session, packet_id
  *     KEEP_RETAINED   message_id                     retained; an empty payload clears
  *     KEEP_WILL       message_id                     the will of the message's client_id;

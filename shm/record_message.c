@@ -22,7 +22,7 @@
  * was set aside; it is passed over.
  */
 
-enum { FLAG_RETAIN = 1, FLAG_PLAIN = 2, QOS_MAX = 2 };
+enum { FLAG_RETAIN = 1, FLAG_PLAIN = 2, FLAG_REPEAT = 4, FLAGS_ALL = 7, QOS_MAX = 2 };
 
 struct message_head {
     uint64_t message_id;
@@ -63,7 +63,7 @@ static bool is_valid(const struct message_head *head)
 {
     if (head->purpose < RECORD_FOR_DELIVERY || head->purpose > RECORD_FOR_JOURNAL)
         return false;
-    if (head->qos > QOS_MAX || (head->flags & ~(FLAG_RETAIN | FLAG_PLAIN)) != 0)
+    if (head->qos > QOS_MAX || (head->flags & ~FLAGS_ALL) != 0)
         return false;
     if (head->purpose == RECORD_FOR_WILL && head->client_id_size == 0)
         return false;
@@ -94,7 +94,8 @@ static struct message_head head_of(const struct record_message *message)
         .groups_size = (uint16_t)message->groups.size,
         .purpose = (uint8_t)message->purpose,
         .qos = message->qos,
-        .flags = (uint8_t)((message->retain ? FLAG_RETAIN : 0) | (message->plain ? FLAG_PLAIN : 0)),
+        .flags = (uint8_t)((message->retain ? FLAG_RETAIN : 0) | (message->plain ? FLAG_PLAIN : 0) |
+                           (message->repeat ? FLAG_REPEAT : 0)),
         .hops = message->hops,
         .origin = message->origin,
     };
@@ -211,6 +212,7 @@ static void set_message(struct record_message *message, const struct message_hea
     message->qos = head->qos;
     message->retain = (head->flags & FLAG_RETAIN) != 0;
     message->plain = (head->flags & FLAG_PLAIN) != 0;
+    message->repeat = (head->flags & FLAG_REPEAT) != 0;
     message->hops = head->hops;
     message->origin = head->origin;
     message->topic.size = head->topic_size;

@@ -317,6 +317,12 @@ void ring_settle_to(struct ring *ring, uint32_t position)
     atomic_store_explicit(&ring->shared->settled, position, memory_order_release); /* C */
 }
 
+uint32_t ring_published(struct ring *ring)
+{
+    look_at_head(ring);
+    return ring->cached;
+}
+
 bool ring_has_next(struct ring *ring)
 {
     look_at_head(ring);

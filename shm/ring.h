@@ -93,6 +93,8 @@ void ring_settle(struct ring *ring);
 /* The same, but only those before `position`: ring_taken() of some moment, not before
  * the last time. */
 void ring_settle_to(struct ring *ring, uint32_t position);
+/* Position behind all that is published just now. */
+uint32_t ring_published(struct ring *ring);
 /* Is there a published record that was not taken yet? Looks at shared memory. */
 bool ring_has_next(struct ring *ring);
 

@@ -332,7 +332,7 @@ static struct worker *worker_new(const struct inherit *inherit)
     set_up_protocol(w);
     set_up_conns(w);
     inbox_init(&w->inbox, &w->router, &INBOX_EVENTS, w);
-    restore_init(&w->restore, &w->protocol);
+    restore_init(&w->restore, &w->protocol, inherit->is_successor);
     start(w);
     w->has_work = true; /* what this put into rings is to be published before we sleep */
     return w;
@@ -347,6 +347,7 @@ static void worker_free(struct worker *w)
     conn_context_done(&w->conns);
     inbox_done(&w->inbox);
     restore_done(&w->restore);
+    unsure_done(&w->protocol.unsure);
     wheel_stop(loop_wheel(w->loop), &w->serve_timer);
     outbound_done(&w->router.outbound);
     await_done(&w->router.await);

@@ -43,8 +43,11 @@ static void on_pubrec(struct conn *conn, const struct mqtt_ack *ack)
     if (d != NULL && d->must_wait)
         return; /* PUBREL is to come */
     if (d == NULL) {
-        struct publisher_ack answer = {ack->packet_id, PACKET_PUBREL,
-                                       REASON_PACKET_IDENTIFIER_NOT_FOUND};
+        struct publisher_ack answer = {
+            .packet_id = ack->packet_id,
+            .type = PACKET_PUBREL,
+            .reason = REASON_PACKET_IDENTIFIER_NOT_FOUND,
+        };
         if (!reason_is_error(ack->reason))
             reply_ack(conn, &answer);
         return;
@@ -69,10 +72,11 @@ static void on_pubrel(struct conn *conn, const struct mqtt_ack *ack)
      * [MQTT 5.0, 3.7.2.1], and there are clients that take the code for one. */
     bool is_known = session_receive_end(conn->session, ack->packet_id) || conn->is_resumed;
     struct publisher_ack answer = {
-        ack->packet_id,
-        PACKET_PUBCOMP,
-        is_known ? REASON_SUCCESS : REASON_PACKET_IDENTIFIER_NOT_FOUND,
+        .packet_id = ack->packet_id,
+        .type = PACKET_PUBCOMP,
+        .reason = is_known ? REASON_SUCCESS : REASON_PACKET_IDENTIFIER_NOT_FOUND,
     };
+    (void)unsure_take(&protocol_of(conn)->unsure, conn->session, ack->packet_id);
     uint64_t kept = is_known ? entry_receive_end(&protocol_of(conn)->router->journal, conn->session,
                                                  ack->packet_id)
                              : 0;

@@ -113,6 +113,7 @@ static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mq
         .packet_id = p->packet_id,
         .type = p->message.qos == QOS_AT_LEAST_ONCE ? PACKET_PUBACK : PACKET_PUBREC,
         .reason = (uint16_t)reason,
+        .begun = p->message.qos == QOS_EXACTLY_ONCE ? result->message_id : 0,
     };
     publishers_acknowledge(s->publisher, &ack, result->workers, result->kept);
 }
@@ -134,23 +135,31 @@ static bool exceeds_receive_max(const struct conn *conn, const struct mqtt_publi
     return open >= s->receive_max;
 }
 
+/* What the id of a QoS 2 message says. */
+struct known {
+    bool is_repeat;      /* of what was routed: it is answered again */
+    uint64_t message_id; /* of what may have been, before a restart; 0: it is new */
+};
+
 /* QoS 2 is routed when the PUBLISH comes and its id kept until PUBREL, so that a
  * repeat is answered but not routed again [MQTT-4.3.3-10]. Returns what ends the
- * connection; *ret_is_repeat says that there is nothing to route. */
+ * connection. */
 static enum mqtt_reason begin_qos2(struct conn *conn, const struct mqtt_publish *p,
-                                   bool *ret_is_repeat)
+                                   struct known *ret_known)
 {
     struct session *s = conn->session;
-    *ret_is_repeat = session_is_receiving(s, p->packet_id);
-    if (*ret_is_repeat)
+    if (session_is_receiving(s, p->packet_id)) {
+        ret_known->message_id = unsure_take(&protocol_of(conn)->unsure, s, p->packet_id);
+        ret_known->is_repeat = ret_known->message_id == 0;
         return REASON_SUCCESS;
+    }
     if (s->receiving_count == UINT16_MAX || !session_receive_begin(s, p->packet_id))
         return REASON_QUOTA_EXCEEDED;
     return REASON_SUCCESS;
 }
 
 static struct route_result route(struct conn *conn, const struct mqtt_publish *p,
-                                 struct bytes properties)
+                                 struct bytes properties, uint64_t old_id)
 {
     struct router *router = protocol_of(conn)->router;
     const struct mqtt_message *m = &p->message;
@@ -158,27 +167,29 @@ static struct route_result route(struct conn *conn, const struct mqtt_publish *p
         .topic = m->topic,
         .properties = properties,
         .payload = m->payload,
-        .message_id = router_next_message_id(router),
+        .message_id = old_id != 0 ? old_id : router_next_message_id(router),
         .publisher_session = conn->session,
         .publisher = conn->session->publisher->handle,
         .origin = (uint16_t)router->self,
         .qos = (uint8_t)m->qos,
         .retain = m->retain,
+        .is_repeat = old_id != 0,
     };
     if (m->has_expiry)
         publication.expiry_at_ms = loop_now_ms(router->loop) + m->expiry_s * 1000ULL;
     struct route_result result = route_publish(router, &publication);
+    result.message_id = publication.message_id; /* also of one that has to wait */
     publication_done(&publication);
     return result;
 }
 
 /* Routes with only the properties that pass through. False without memory. */
-static bool route_passing(struct conn *conn, const struct mqtt_publish *p,
+static bool route_passing(struct conn *conn, const struct mqtt_publish *p, uint64_t old_id,
                           struct route_result *ret_result)
 {
     struct bytes block = p->message.properties;
     if (p->message.properties_pass || block.size == 0) {
-        *ret_result = route(conn, p, block);
+        *ret_result = route(conn, p, block, old_id);
         return true;
     }
     uint8_t on_stack[PASSED_ON_STACK];
@@ -186,16 +197,23 @@ static bool route_passing(struct conn *conn, const struct mqtt_publish *p,
     if (memory == NULL)
         return false;
     struct bytes passed = {memory, codec_publish_pass(block, memory)};
-    *ret_result = route(conn, p, passed);
+    *ret_result = route(conn, p, passed, old_id);
     if (memory != on_stack)
         free(memory);
     return true;
 }
 
-static uint64_t other_workers(const struct conn *conn)
+/* For a repeat: what came of it may not be settled yet, and was part of all that was put
+ * into rings and journal so far. */
+static struct route_result settled_so_far(const struct conn *conn)
 {
     const struct router *router = protocol_of(conn)->router;
-    return ((UINT64_C(1) << router->region->worker_count) - 1) & ~(UINT64_C(1) << router->self);
+    uint64_t all = (UINT64_C(1) << router->region->worker_count) - 1;
+    return (struct route_result){
+        .is_matched = true,
+        .workers = all & ~(UINT64_C(1) << router->self),
+        .kept = conn->session->number == 0 ? 0 : router->journal.serial,
+    };
 }
 
 static void count(const struct conn *conn, const struct mqtt_publish *p)
@@ -226,23 +244,23 @@ void on_publish(struct conn *conn, const struct frame_header *header, struct byt
         codec_publish_decode(&p, (enum mqtt_version)conn->version, header->flags, body);
     if (reason == REASON_SUCCESS)
         reason = check_publish(conn, &p);
-    bool is_repeat = false;
+    struct known known = {0};
     if (reason == REASON_SUCCESS && !on_publish_register(conn))
         reason = REASON_UNSPECIFIED_ERROR;
     if (reason == REASON_SUCCESS && exceeds_receive_max(conn, &p))
         reason = REASON_RECEIVE_MAXIMUM_EXCEEDED;
     enum mqtt_reason refusal = reason == REASON_SUCCESS ? refusal_of(conn, &p) : reason;
     if (refusal == REASON_SUCCESS && p.message.qos == QOS_EXACTLY_ONCE)
-        reason = begin_qos2(conn, &p, &is_repeat);
+        reason = begin_qos2(conn, &p, &known);
     if (reason != REASON_SUCCESS) {
         close_for(conn, &p, reason);
         return;
     }
     count(conn, &p);
     struct route_result result = {.is_matched = true};
-    if (is_repeat)
-        result.workers = other_workers(conn); /* one of them may not have settled it yet */
-    else if (refusal == REASON_SUCCESS && !route_passing(conn, &p, &result))
+    if (known.is_repeat)
+        result = settled_so_far(conn);
+    else if (refusal == REASON_SUCCESS && !route_passing(conn, &p, known.message_id, &result))
         conn_close(conn, REASON_UNSPECIFIED_ERROR);
     if (!result.is_matched)
         refusal = REASON_NO_MATCHING_SUBSCRIBERS;
@@ -267,6 +285,13 @@ static void take_back(struct conn *conn, uint16_t packet_id)
         (void)entry_receive_end(&protocol_of(conn)->router->journal, conn->session, packet_id);
 }
 
+/* All workers have it: a repeat after a restart needs no routing. */
+static void make_sure(struct conn *conn, uint16_t packet_id)
+{
+    if (session_is_receiving(conn->session, packet_id))
+        (void)entry_received(&protocol_of(conn)->router->journal, conn->session, packet_id, 0);
+}
+
 void on_publish_answer(struct conn *conn, const struct publisher_ack *ack)
 {
     bool is_refused = ack->reason == WHY_DISK;
@@ -274,6 +299,8 @@ void on_publish_answer(struct conn *conn, const struct publisher_ack *ack)
         return;
     if (is_refused && ack->type == PACKET_PUBREC)
         take_back(conn, ack->packet_id);
+    else if (ack->type == PACKET_PUBREC && ack->has_crossed)
+        make_sure(conn, ack->packet_id);
     if (is_refused && conn->version != MQTT_V5) {
         conn_close(conn, WHY_DISK);
         return;

@@ -9,6 +9,7 @@
 #include "common/conf/conf.h"
 #include "worker/net/conn.h"
 #include "worker/net/handoff.h"
+#include "worker/protocol/unsure.h"
 #include "worker/route/router.h"
 #include "worker/session/session.h"
 
@@ -23,6 +24,7 @@ struct protocol {
     struct handoff *handoff;
     struct session_table sessions;
     struct list_node pending; /* SUBSCRIBEs that wait for the store, by serial */
+    struct unsure unsure;     /* QoS 2 messages from before a restart */
 };
 
 static inline struct protocol *protocol_of(const struct conn *conn)

@@ -18,9 +18,9 @@ static struct bytes key_of(const void *item)
     return (struct bytes){(const uint8_t *)&m->id, sizeof(m->id)};
 }
 
-void restore_init(struct restore *restore, struct protocol *protocol)
+void restore_init(struct restore *restore, struct protocol *protocol, bool is_successor)
 {
-    *restore = (struct restore){.protocol = protocol};
+    *restore = (struct restore){.protocol = protocol, .is_successor = is_successor};
     map_init(&restore->bodies, key_of, region_key(protocol->region));
 }
 
@@ -74,6 +74,14 @@ void restore_take_body(struct restore *restore, const struct record_message *mes
 
 /* -- records -- */
 
+/* Ids that QoS 1 deliveries had which the disk does not know of, and the client may:
+ * begin somewhere else. */
+static uint16_t first_id(const struct restore *restore, const struct record_journal *record)
+{
+    uint32_t run = restore->protocol->router->journal.run;
+    return (uint16_t)((record->session ^ run * UINT64_C(40503)) % UINT16_MAX + 1);
+}
+
 static void take_session(struct restore *restore, const struct record_journal *record)
 {
     struct session_table *sessions = &restore->protocol->sessions;
@@ -89,6 +97,8 @@ static void take_session(struct restore *restore, const struct record_journal *r
     s->number = record->session;
     s->expiry_s = record->expiry_s;
     s->version = record->version;
+    s->inflight.next_id = first_id(restore, record);
+    restore->was_connected = record->connected;
     if (!record->connected)
         s->expires_at_ms = record->end_at_ms == 0 ? UINT64_MAX : record->end_at_ms;
     restore->session = s;
@@ -122,6 +132,11 @@ static void take_received(struct restore *restore, const struct record_journal *
     if (!session_receive_begin(s, record->packet_id))
         no_memory();
     s->receiving_old = s->receiving_count;
+    /* What a predecessor had put into rings to other workers is still there. */
+    bool is_unsure = record->message_id != 0 && !restore->is_successor;
+    if (is_unsure &&
+        !unsure_add(&restore->protocol->unsure, s, record->packet_id, record->message_id))
+        no_memory();
 }
 
 static uint8_t state_of(const struct record_journal *record)
@@ -149,7 +164,9 @@ static struct delivery *new_delivery(const struct restore *restore,
         no_memory();
     d->seq = record->seq;
     d->state = state_of(record) & 3U;
-    d->sent = record->packet_id != 0;
+    /* At QoS 1 it may have gone out before that was on disk. */
+    bool may_be_sent = restore->was_connected && record->qos == QOS_AT_LEAST_ONCE;
+    d->sent = record->packet_id != 0 || may_be_sent;
     if (m != NULL)
         m->kept++;
     return d;
@@ -195,6 +212,7 @@ static void begin(struct restore *restore, const struct record_journal *record)
     if (!restore->is_begun)
         return;
     lifecycle_free_all(restore->protocol);
+    unsure_done(&restore->protocol->unsure);
     router_use_run(router, record->run);
 }
 

@@ -13,14 +13,16 @@
 
 struct restore {
     struct protocol *protocol;
+    bool is_successor; /* the rings are the predecessor's */
     bool is_begun;
+    bool was_connected;      /* `session`, at the end */
     struct session *session; /* whose records come; NULL: they are dropped */
     struct message *body;    /* for the next record */
     struct map bodies;       /* by message id, so that many deliveries share one */
     uint64_t subscribed;     /* all subscriptions are in force when the store confirms this */
 };
 
-void restore_init(struct restore *restore, struct protocol *protocol);
+void restore_init(struct restore *restore, struct protocol *protocol, bool is_successor);
 void restore_done(struct restore *restore);
 /* A body came, or another record but CONFIRM, REFUSE and JOURNAL_STATE. */
 void restore_take_body(struct restore *restore, const struct record_message *message);

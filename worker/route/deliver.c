@@ -187,6 +187,8 @@ static bool fits_queue(const struct router *router, const struct session *sessio
 static void enqueue(struct router *router, struct session *session, struct publication *p,
                     const struct deliver_terms *terms)
 {
+    if (p->is_repeat && session_has_message(session, p->message_id))
+        return;
     if (!fits_queue(router, session, p))
         drop_expired(router, session);
     if (!fits_queue(router, session, p)) {

@@ -73,26 +73,27 @@ void entry_done(struct journal *journal, const struct session *session, struct d
     delivery->seq = 0;
 }
 
-static uint64_t put_id(struct journal *journal, const struct session *session, uint16_t packet_id,
-                       enum record_kind kind)
+uint64_t entry_received(struct journal *journal, const struct session *session, uint16_t packet_id,
+                        uint64_t unsure)
 {
     struct record_journal record = {
-        .kind = kind,
+        .kind = RECORD_RECEIVED,
         .session = session->number,
+        .message_id = unsure,
         .packet_id = packet_id,
     };
     return session->number == 0 ? 0 : journal_put(journal, &record);
 }
 
-uint64_t entry_received(struct journal *journal, const struct session *session, uint16_t packet_id)
-{
-    return put_id(journal, session, packet_id, RECORD_RECEIVED);
-}
-
 uint64_t entry_receive_end(struct journal *journal, const struct session *session,
                            uint16_t packet_id)
 {
-    return put_id(journal, session, packet_id, RECORD_RECEIVE_END);
+    struct record_journal record = {
+        .kind = RECORD_RECEIVE_END,
+        .session = session->number,
+        .packet_id = packet_id,
+    };
+    return session->number == 0 ? 0 : journal_put(journal, &record);
 }
 
 static void repeat_list(struct journal *journal, const struct session *session,

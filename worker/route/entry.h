@@ -20,8 +20,11 @@ void entry_released(struct journal *journal, const struct session *session,
 /* It is acknowledged, or given up, or goes to another session. */
 void entry_done(struct journal *journal, const struct session *session, struct delivery *delivery);
 
-/* A QoS 2 id of the client is in use, or not any more. */
-uint64_t entry_received(struct journal *journal, const struct session *session, uint16_t packet_id);
+/* A QoS 2 id of the client is in use. `unsure`: the message, as long as other workers may
+ * not have it on disk; else 0. */
+uint64_t entry_received(struct journal *journal, const struct session *session, uint16_t packet_id,
+                        uint64_t unsure);
+/* It is so no more. */
 uint64_t entry_receive_end(struct journal *journal, const struct session *session,
                            uint16_t packet_id);
 

@@ -39,6 +39,7 @@ static void take_delivery(struct inbox *inbox, unsigned peer, const struct recor
         .qos = m->qos,
         .hops = m->hops,
         .retain = m->retain,
+        .is_repeat = m->repeat || pass_on_is_old(inbox->router, peer),
     };
     route_arrival(inbox->router, &p, m->plain, m->groups);
     publication_done(&p);

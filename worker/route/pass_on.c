@@ -148,7 +148,19 @@ void pass_on_release(struct router *router)
 
 void pass_on_start(struct router *router)
 {
-    for (unsigned i = 0; i < router->region->worker_count; i++)
-        if (mesh_is_peer(&router->mesh, i))
-            settle(router, i);
+    for (unsigned i = 0; i < router->region->worker_count; i++) {
+        if (!mesh_is_peer(&router->mesh, i))
+            continue;
+        router->passing[i].has_old = true;
+        router->passing[i].old_end = ring_published(&router->mesh.in[i]);
+        settle(router, i);
+    }
+}
+
+bool pass_on_is_old(struct router *router, unsigned peer)
+{
+    struct passing *passing = &router->passing[peer];
+    if (passing->has_old)
+        passing->has_old = (int32_t)(passing->old_end - ring_taken(&router->mesh.in[peer])) >= 0;
+    return passing->has_old;
 }

@@ -14,6 +14,7 @@
 
 #include "common/base/hash.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct publication;
@@ -25,7 +26,9 @@ enum { PASS_ON_UNSETTLED_MAX = 16 };
 struct passing {
     uint64_t unshown; /* bit per worker: a record there is not visible yet */
     uint32_t waiting; /* messages that wait for a full ring */
-    uint64_t kept;    /* last record of the journal that came of them; 0: none */
+    bool has_old;     /* up to old_end a predecessor may have dealt with them, in part */
+    uint32_t old_end;
+    uint64_t kept; /* last record of the journal that came of them; 0: none */
     /* Records of its ring up to `position` are given back when those of the journal up to
      * `serial` are in a ring, and settled when they are on disk. When there are too many
      * of these, the last stands for all that follow. */
@@ -49,5 +52,7 @@ void pass_on_step(struct router *router);
 void pass_on_release(struct router *router);
 /* The worker begins: settles what a predecessor gave back, which is on disk. */
 void pass_on_start(struct router *router);
+/* May what was just taken be a message that a predecessor took, too? */
+bool pass_on_is_old(struct router *router, unsigned peer);
 
 #endif

@@ -30,6 +30,7 @@ struct publication {
     uint8_t qos;
     uint8_t hops; /* times a shared message was passed on */
     bool retain;
+    bool is_repeat; /* sessions that are kept may have it already */
 };
 
 /* The copy, made when first asked for; borrowed. NULL without memory. */

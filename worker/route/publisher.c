@@ -1,7 +1,6 @@
 #include "worker/route/publisher.h"
 
 #include "common/base/check.h"
-#include "common/mqtt/packet.h"
 #include "worker/net/conn.h"
 #include "worker/net/loop.h"
 #include "worker/route/entry.h"
@@ -176,9 +175,10 @@ static void acknowledge(struct publisher *p, const struct publisher_ack *ack, ui
                         uint64_t kept)
 {
     struct settle *settle = p->all->settle;
-    bool begins = ack->type == PACKET_PUBREC && !reason_is_error((enum mqtt_reason)ack->reason);
-    uint64_t received = begins ? entry_received(p->all->journal, p->conn->session, ack->packet_id)
-                               : 0;
+    bool begins = ack->begun != 0 && !reason_is_error((enum mqtt_reason)ack->reason);
+    uint64_t unsure = workers == 0 ? 0 : ack->begun;
+    uint64_t received =
+        begins ? entry_received(p->all->journal, p->conn->session, ack->packet_id, unsure) : 0;
     settle_acknowledge(settle, &p->unsettled, ack, workers, kept != 0 ? kept : received);
 }
 

@@ -75,14 +75,12 @@ static void make_room(struct settle_queue *q, uint32_t need)
     q->capacity = capacity;
 }
 
-static void append(const struct settle *s, struct settle_queue *q, const struct publisher_ack *ack,
-                   uint64_t workers, uint64_t kept)
+static void append(struct settle *s, struct settle_queue *q, uint64_t head, uint64_t workers,
+                   uint64_t kept)
 {
     uint32_t count = (uint32_t)__builtin_popcountll(workers) + (kept != 0);
     make_room(q, 1 + count);
-    *word(q, q->end++) = (uint64_t)ack->packet_id << PACKET_SHIFT |
-                         (uint64_t)ack->reason << REASON_SHIFT | (uint64_t)ack->type << TYPE_SHIFT |
-                         count;
+    *word(q, q->end++) = head | count;
     for (; workers != 0; workers &= workers - 1) {
         uint64_t worker = (uint64_t)__builtin_ctzll(workers);
         *word(q, q->end++) = worker << WORKER_SHIFT | ring_position(&s->mesh->out[worker]);
@@ -94,7 +92,8 @@ static void append(const struct settle *s, struct settle_queue *q, const struct 
         *word(q, q->end++) = records << RECORDS_SHIFT | (uint64_t)s->mesh->self << WORKER_SHIFT |
                              (uint32_t)s->journal->serial;
     }
-    q->puback_count += ack->type == PACKET_PUBACK;
+    if (!list_is_linked(&q->node))
+        list_push_back(&s->waiting, &q->node);
 }
 
 void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
@@ -104,9 +103,10 @@ void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
         settle->on_ack(queue->conn, ack);
         return;
     }
-    append(settle, queue, ack, workers, kept);
-    if (!list_is_linked(&queue->node))
-        list_push_back(&settle->waiting, &queue->node);
+    uint64_t head = (uint64_t)ack->packet_id << PACKET_SHIFT |
+                    (uint64_t)ack->reason << REASON_SHIFT | (uint64_t)ack->type << TYPE_SHIFT;
+    append(settle, queue, head, workers, kept);
+    queue->puback_count += ack->type == PACKET_PUBACK;
 }
 
 static unsigned worker_of(uint64_t word)
@@ -139,6 +139,12 @@ static const uint64_t *find_unsettled(const struct settle *s, const struct settl
     return NULL;
 }
 
+static bool has_crossed(const struct settle *s, const struct settle_queue *q)
+{
+    uint32_t count = (uint32_t)*word(q, q->first) & COUNT_MASK;
+    return count > 0 && !is_own(s, *word(q, q->first + 1));
+}
+
 static void send_first(struct settle *s, struct settle_queue *q)
 {
     uint64_t head = *word(q, q->first);
@@ -146,6 +152,7 @@ static void send_first(struct settle *s, struct settle_queue *q)
         .packet_id = (uint16_t)(head >> PACKET_SHIFT),
         .reason = (uint16_t)(head >> REASON_SHIFT),
         .type = head >> TYPE_SHIFT & TYPE_MASK,
+        .has_crossed = has_crossed(s, q),
     };
     q->first += 1 + ((uint32_t)head & COUNT_MASK);
     q->puback_count -= ack.type == PACKET_PUBACK;

@@ -27,6 +27,8 @@ struct publisher_ack {
     uint16_t packet_id; /* 0: none */
     uint8_t type;       /* enum packet_type */
     uint16_t reason;    /* enum mqtt_reason */
+    bool has_crossed;   /* on its way back: it waited for other workers */
+    uint64_t begun;     /* PUBREC: message that begins with this packet id; 0: it is known */
 };
 
 struct settle {

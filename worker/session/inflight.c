@@ -88,8 +88,6 @@ bool inflight_put(struct inflight *inflight, struct delivery *delivery, uint16_t
         if (!grow(inflight))
             return false;
     take(inflight, delivery, packet_id);
-    inflight->next_id = packet_id;
-    (void)next_id(inflight);
     return true;
 }
 

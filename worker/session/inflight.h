@@ -27,7 +27,7 @@ void inflight_done(struct inflight *inflight);
 /* Gives a queued delivery a packet id that is not in use [MQTT-2.2.1-3] and takes
  * it. False without memory, or when all 65535 are in use. */
 bool inflight_take(struct inflight *inflight, struct delivery *delivery);
-/* Takes a delivery that had its packet id before; the next ones get ids after it.
+/* Takes a delivery that had its packet id before.
  * False without memory, or when the id is in use. */
 bool inflight_put(struct inflight *inflight, struct delivery *delivery, uint16_t packet_id);
 /* The delivery with this id, or NULL. */

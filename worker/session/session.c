@@ -207,6 +207,22 @@ bool session_has_room(const struct session *session, uint32_t size, uint32_t mes
     return bytes_max == 0 || session->queued_bytes + size <= bytes_max;
 }
 
+static bool has_message(const struct list_node *list, uint64_t message_id)
+{
+    list_for_each(node, list) {
+        const struct delivery *d = list_owner(node, struct delivery, node);
+        if (d->message != NULL && d->message->id == message_id)
+            return true;
+    }
+    return false;
+}
+
+bool session_has_message(const struct session *session, uint64_t message_id)
+{
+    return has_message(&session->queue, message_id) ||
+           has_message(&session->inflight.order, message_id);
+}
+
 bool session_window_is_open(const struct session *session)
 {
     return session->inflight.count - session->resend_count < session->window;

@@ -123,6 +123,8 @@ void session_take_in_flight(struct session *session, struct list_node *list);
 /* Would one more delivery of this size stay within the limits (0: none)? */
 bool session_has_room(const struct session *session, uint32_t size, uint32_t messages_max,
                       uint64_t bytes_max);
+/* Is this message in its queue, or in flight with its body? Looks at all of them. */
+bool session_has_message(const struct session *session, uint64_t message_id);
 /* May another delivery be put in flight now? */
 bool session_window_is_open(const struct session *session);
 

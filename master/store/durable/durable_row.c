@@ -29,6 +29,9 @@ static void encode(const struct durable_clock *clock, enum durable_kind kind,
         writer_u8(w, j->qos);
         writer_u8(w, (uint8_t)((j->retain ? FLAG_RETAIN : 0) | (j->released ? FLAG_RELEASED : 0)));
         writer_bytes(w, j->ids);
+    } else {
+        check(kind == DURABLE_RECEIVED);
+        writer_u64(w, j->message_id);
     }
 }
 
@@ -109,6 +112,7 @@ bool durable_row_decode(const struct durable_clock *clock, const struct durable_
         check(kind == DURABLE_RECEIVED);
         ret_journal->kind = RECORD_RECEIVED;
         ret_journal->packet_id = (uint16_t)durable_key_second(key);
+        ret_journal->message_id = reader_u64(&r);
         if (ret_journal->packet_id == 0)
             r.bad = true;
     }

@@ -278,7 +278,7 @@ static const struct {
     {41, 255},           /* groups: too many */
     {42, 0},             /* purpose */
     {42, 5},   {43, 3},  /* QoS */
-    {44, 4},             /* flags */
+    {44, 8},             /* flags */
 };
 
 static void test_record_get_message_spoilt_head(void **state)

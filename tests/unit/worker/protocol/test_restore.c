@@ -25,7 +25,7 @@ static struct fixture *begin(void **state)
     journal_init(&f->router.journal, &f->router.outbound, COMMITTER, true);
     journal_start(&f->router.journal, FIXTURE_EPOCH);
     (void)fixture_drain(f, COMMITTER);
-    restore_init(&restore, &protocol);
+    restore_init(&restore, &protocol, false);
     return f;
 }
 

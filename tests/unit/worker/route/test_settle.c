@@ -15,7 +15,8 @@ static void send_to(struct fixture *f, struct publisher *p, uint16_t packet_id, 
     for (unsigned i = FIXTURE_PEER; i <= FIXTURE_OTHER; i++)
         if ((workers >> i & 1) != 0)
             assert_true(record_put_hold(&f->router.mesh, i, true, 0));
-    struct publisher_ack ack = {packet_id, PACKET_PUBREC, WHY_TOPIC_RESERVED};
+    struct publisher_ack ack = {
+        .packet_id = packet_id, .type = PACKET_PUBREC, .reason = WHY_TOPIC_RESERVED};
     settle_acknowledge(&f->router.settle, &p->unsettled, &ack, workers, 0);
 }
 

@@ -65,7 +65,7 @@ static void test_inflight_put_finds_a_place_for_ids_of_one_slot(void **state)
     struct delivery *next = make_delivery();
     assert_false(inflight_put(&inflight, next, 33));
     assert_true(inflight_take(&inflight, next));
-    assert_int_equal(next->packet_id, 3); /* after the last one that came back */
+    assert_int_equal(next->packet_id, 3); /* 1 and 2 are in use */
     inflight_done(&inflight);
 }
 
