@@ -47,6 +47,8 @@ def pytest_addoption(parser):
                      help="the program to test")
     parser.addoption("--broker-kind", default="courtier", choices=["courtier", "mosquitto"],
                      help="mosquitto: to try the tests themselves")
+    parser.addoption("--persistence", nargs="?", const="strict", choices=["strict", "relaxed"],
+                     help="every broker keeps its state on disk (in its scratch folder)")
     parser.addoption("--quick", action="store_true", help="fewer shapes of brokers")
     parser.addoption("--slow", action="store_true", help="slow tests too")
 
@@ -54,6 +56,9 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if not os.access(config.getoption("--broker"), os.X_OK):
         raise pytest.UsageError(f"no program {config.getoption('--broker')}: give --broker PATH")
+    if durability := config.getoption("--persistence"):
+        courtier.Process.always = ("persistence true", "persistence_location {folder}",
+                                   *["durability relaxed"] * (durability == "relaxed"))
     for prefix in ("mqtt5", "mqtt311", "edge"):
         config.addinivalue_line("python_functions", prefix + "_*")
     for line in MARKERS.strip().splitlines():
@@ -166,12 +171,22 @@ class Broker:
     def __init__(self, process, segments):
         self.process = process
         self.segments = segments
-        self.port = process.port
         self.workers = process.workers
         self._next_worker = itertools.cycle(range(process.workers))
         self.prefix = f"t{os.getpid()}n{next(_numbers)}"
         self.clients = []
         self.log_start = process.log_position()
+
+    @property
+    def port(self):
+        """Another one after a restart."""
+        return self.process.port
+
+    def restart(self, **how):
+        """See courtier.Process.restart()."""
+        self.process.restart(**how)
+        self.workers = self.process.workers
+        self._next_worker = itertools.cycle(range(self.workers))
 
     def raw(self, version=wire.V5, **how):
         """A connection without CONNECT."""

@@ -24,7 +24,10 @@ TROUBLE = re.compile(r"has died|killing it|set aside|can't be started|can't be r
 
 
 class Process:
-    """One broker with its own configuration and scratch folder."""
+    """One broker with its own configuration and scratch folder. In lines of the configuration
+    {folder} stands for the latter."""
+
+    always = ()  # lines that each configuration has, where it does not say otherwise
 
     def __init__(self, path, workers, event_loop, lines=(), kind="courtier", files=None):
         self.path, self.workers, self.event_loop, self.kind = path, workers, event_loop, kind
@@ -33,11 +36,11 @@ class Process:
         os.chmod(self.folder, 0o777)  # for what the unprivileged processes report
         self.conf_path = os.path.join(self.folder, "test.conf")
         self.log, self._log_changed = [], threading.Condition()
-        self.log_ended = False
         self._ids = itertools.count()
         self._free_ids = {}
         self._canaries = []
         self.port = 0 if kind == "courtier" else wire.free_port()
+        self._lines = lines
         self.write_conf(lines)
         self._start()
 
@@ -50,9 +53,9 @@ class Process:
             own = ["listener 0 127.0.0.1", f"workers {self.workers}", "log_type all",
                    f"event_loop {self.event_loop}", "live_size_max 64M"]
         names = {line.split()[0] for line in lines}
+        own += ["allow_anonymous true", *self.always]
         own = [line for line in own if line.split()[0] not in names or "listener" in line]
-        text = "\n".join(own + ["allow_anonymous true"] * ("allow_anonymous" not in names) +
-                         list(lines))
+        text = "\n".join([*own, *lines]).replace("{folder}", self.folder)
         with open(self.conf_path, "w", encoding="utf-8") as file:
             file.write(text + "\n")
 
@@ -73,12 +76,13 @@ class Process:
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, env=self._environment(),
                                         preexec_fn=self._limit_files)
+        self.log_ended, since = False, self.log_position()
         self.reader = threading.Thread(target=self._read_log, daemon=True)
         self.reader.start()
         ready = "running" if self.kind == "courtier" else "Opening ipv4 listen socket"
-        self.wait_log(ready, START_MAX_S)
+        self.wait_log(ready, START_MAX_S, since)
         if self.kind == "courtier":
-            line = self.find_log(r"Opening ipv4 listen socket on port (\d+)\.")
+            line = self.find_log(r"Opening ipv4 listen socket on port (\d+)\.", since)
             self.port = int(line.group(1))
         else:
             wire.wait_listening(self.port, START_MAX_S)
@@ -96,6 +100,36 @@ class Process:
     def stop(self):
         """Ends the broker and returns what was wrong with its end, as a list of lines. One that
         a test has killed with SIGKILL has nothing left to do right."""
+        wrong = self._end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return wrong
+
+    def restart(self, lines=None, workers=None, kill=False):
+        """Ends the broker, as it likes or all of it at once, and starts it on the same folder;
+        with other lines of configuration or workers, if given. Its port may be another one."""
+        wrong = self.kill_all() if kill else self._end()
+        assert not wrong, "\n".join(wrong)
+        self._lines = self._lines if lines is None else lines
+        self.workers = self.workers if workers is None else workers
+        self._free_ids = {}
+        self.write_conf(self._lines)
+        self._start()
+
+    def kill_all(self):
+        """SIGKILL for every process, without time for the others to notice. The master goes
+        first, as it would replace what dies."""
+        self.forget_canaries()
+        pids = self.all_pids()
+        for pid in pids:
+            send_signal(pid, signal.SIGKILL)
+        self.process.wait()
+        deadline = time.monotonic() + STOP_MAX_S
+        while left := [pid for pid in pids if is_alive(pid)]:
+            assert time.monotonic() < deadline, f"still there: {left}"
+        self.reader.join(2)
+        return self.reports()
+
+    def _end(self):
         self.forget_canaries()
         pids = self.all_pids()
         self.process.send_signal(signal.SIGTERM)
@@ -112,7 +146,6 @@ class Process:
         if self.process.returncode == 0:
             left = glob.glob(f"/dev/shm/courtier-{self.process.pid}.*")
             wrong += [f"left behind: {path}" for path in left]
-        shutil.rmtree(self.folder, ignore_errors=True)
         return wrong
 
     def reports(self):
@@ -237,6 +270,13 @@ class Process:
 
 
 # -- /proc ---------------------------------------------------------------------
+
+def send_signal(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
 
 def is_alive(pid):
     try:
