@@ -36,9 +36,34 @@ static void take_out(struct await *await, unsigned index)
     await->sessions[index] = await->sessions[--await->count];
 }
 
+static bool is_release(const struct delivery *d)
+{
+    return d->state == DELIVERY_WAITS_PUBCOMP;
+}
+
+/* At QoS 1 only the order is to be kept. */
+static bool is_kept(const struct delivery *d, uint64_t kept)
+{
+    return d->qos == QOS_AT_LEAST_ONCE || d->serial <= kept;
+}
+
+/* Does the PUBLISH that was put in flight before this one still wait? */
+static bool waits_before(const struct session *session, const struct delivery *delivery)
+{
+    struct list_node *node = delivery->node.prev;
+    for (; node != &session->inflight.order; node = node->prev) {
+        const struct delivery *d = list_owner(node, struct delivery, node);
+        if (!is_release(d))
+            return d->must_wait;
+    }
+    return false;
+}
+
 bool await_delivery(struct router *router, struct session *session, struct delivery *delivery)
 {
-    if (delivery->serial <= journal_kept(&router->journal))
+    bool has_turn = is_release(delivery) || !session->is_awaited ||
+                    !waits_before(session, delivery);
+    if (has_turn && is_kept(delivery, journal_kept(&router->journal)))
         return false;
     delivery->must_wait = 1;
     add(&router->await, session);
@@ -60,25 +85,31 @@ static bool can_send(const struct session *session)
     return session->conn != NULL && session->conn->state == CONN_OPEN;
 }
 
+static void send_one(struct router *router, struct session *session, struct delivery *d)
+{
+    d->must_wait = 0;
+    if (is_release(d))
+        deliver_pubrel(session, d);
+    else
+        deliver_begin(router, session, d);
+}
+
 /* True when more of it waits. */
 static bool send_kept(struct router *router, struct session *session)
 {
-    bool has_more = false;
+    bool publish_waits = false;
+    bool release_waits = false;
     list_for_each(node, &session->inflight.order) {
         struct delivery *d = list_owner(node, struct delivery, node);
+        bool *waits = is_release(d) ? &release_waits : &publish_waits;
         if (!d->must_wait || !can_send(session))
             continue;
-        if (d->serial > router->await.seen) {
-            has_more = true;
-            continue;
-        }
-        d->must_wait = 0;
-        if (d->state == DELIVERY_WAITS_PUBCOMP)
-            deliver_pubrel(session, d);
+        if (*waits || !is_kept(d, router->await.seen))
+            *waits = true;
         else
-            deliver_begin(router, session, d);
+            send_one(router, session, d);
     }
-    return has_more;
+    return publish_waits || release_waits;
 }
 
 void await_step(struct router *router)

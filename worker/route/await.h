@@ -5,7 +5,8 @@
  * Packets of QoS 2 that must not go out before the journal has what they tell: the
  * PUBLISH to a session that is kept, and its PUBREL. A crash would otherwise make the
  * broker forget that the client knows the packet id, and the client get the message
- * twice.
+ * twice. What comes behind such a PUBLISH at QoS 1 waits with it: messages keep their
+ * order.
  */
 
 #include "worker/session/session.h"

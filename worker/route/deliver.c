@@ -231,7 +231,7 @@ static bool put_in_flight(struct router *router, struct session *session, struct
     bool is_qos2 = d->qos == QOS_EXACTLY_ONCE;
     d->state = is_qos2 ? DELIVERY_WAITS_PUBREC : DELIVERY_WAITS_PUBACK;
     entry_sent(&router->journal, session, d);
-    return !is_qos2 || !await_delivery(router, session, d);
+    return !await_delivery(router, session, d);
 }
 
 /* Places the first queued delivery. False when it must go on waiting. */
