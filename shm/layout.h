@@ -26,6 +26,7 @@ enum {
     LAYOUT_LINE = 128,
     LAYOUT_GENERATIONS = 1024, /* one per hash of a filter's first level, power of two */
     LAYOUT_LISTENERS = 96,     /* as many as a configuration can have; whole lines */
+    LAYOUT_TIMES = 112,        /* buckets of a histogram, up to 2^29 us */
     LAYOUT_WORDS_MAX = 240     /* last words of a process, with NUL */
 };
 
@@ -59,6 +60,7 @@ struct layout_slot {
     char words[LAYOUT_WORDS_MAX];
     _Alignas(LAYOUT_LINE) _Atomic uint64_t stats[STATS_COUNT];
     _Alignas(LAYOUT_LINE) _Atomic uint32_t listener_connections[LAYOUT_LISTENERS];
+    _Alignas(LAYOUT_LINE) _Atomic uint32_t times[LAYOUT_TIMES];
 };
 
 /* Producer's line, consumer's line, then the data. Positions run freely over

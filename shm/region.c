@@ -66,6 +66,7 @@ static uint64_t layout_hash(void)
         LAYOUT_LINE,
         LAYOUT_GENERATIONS,
         LAYOUT_LISTENERS,
+        LAYOUT_TIMES,
         sizeof(struct layout_header),
         sizeof(struct layout_generations),
         sizeof(struct layout_slot),

@@ -35,13 +35,14 @@
     STAT(quarantined, COUNT) /* records set aside */ \
     STAT(log_dropped, COUNT) \
     STAT(restored, GAUGE) /* of a worker: 1 when what was on disk is back */ \
-    STAT(turns, COUNT) /* passes of the event loop */ \
+    STAT(turns, COUNT)    /* passes of the event loop */ \
     STAT(respawns, COUNT) \
     STAT(live_refused, COUNT)      /* writes that the live store had no room for */ \
     STAT(durable_records, COUNT)   /* of the journal, taken by the committer */ \
     STAT(durable_commits, COUNT)   /* that wrote something */ \
     STAT(durable_commit_us, COUNT) /* time that they took, in microseconds */ \
-    STAT(durable_bytes, COUNT)     /* of values written, before the tree's own */ \
+    STAT(durable_bytes, COUNT)     /* written by them, in pages */ \
+    STAT(durable_used, GAUGE)      /* bytes of the file that are in use */ \
     STAT(durable_sessions, GAUGE)  /* on disk */ \
     STAT(durable_messages, GAUGE)  /* deliveries on disk, waiting or in flight */ \
     STAT(durable_damaged, COUNT)   /* rows that were dropped */ \

@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/clock.h"
 #include "master/store/durable/durable_apply.h"
+#include "shm/times.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -230,8 +231,10 @@ static void count_commit(struct committer_work *c, uint64_t begin_ns, uint64_t w
     uint64_t after = durable_env_written(c->durable.env);
     if (after == written)
         return; /* all cancelled out */
+    uint64_t us = (clock_now_ns() - begin_ns) / 1000;
+    times_add(c->stats, us);
     stats_add(c->stats, STAT_durable_commits, 1);
-    stats_add(c->stats, STAT_durable_commit_us, (clock_now_ns() - begin_ns) / 1000);
+    stats_add(c->stats, STAT_durable_commit_us, us);
     stats_add(c->stats, STAT_durable_bytes, after - written);
 }
 
@@ -239,6 +242,7 @@ static void set_gauges(struct committer_work *c)
 {
     stats_set(c->stats, STAT_durable_sessions, c->durable.sessions);
     stats_set(c->stats, STAT_durable_messages, c->durable.deliveries);
+    stats_set(c->stats, STAT_durable_used, durable_env_used(c->durable.env));
     stats_add(c->stats, STAT_durable_damaged, c->durable.damaged - c->damaged_counted);
     c->damaged_counted = c->durable.damaged;
 }

@@ -99,6 +99,7 @@ DOORS = (
             "shm/ring.c",
             "shm/bell.c",
             "shm/stats.c",
+            "shm/times.c",
             "shm/listener_count.c",
             "shm/generation.c",
             "shm/heartbeat.c",

@@ -2,6 +2,8 @@
 
 #include "common/base/check.h"
 #include "common/base/clock.h"
+#include "shm/times.h"
+#include "worker/protocol/sys_day.h"
 #include "worker/protocol/sys_load.h"
 #include "worker/route/route.h"
 
@@ -15,6 +17,8 @@ enum { VALUE_MAX = 64, TOPIC_MAX = 96 };
 struct round {
     const struct region *region;
     uint64_t clients_maximum;
+    uint64_t bytes_per_day; /* to the disk */
+    struct times commits;   /* since the last round */
 };
 
 static uint64_t sum(const struct round *round, enum stat_id stat)
@@ -41,6 +45,31 @@ static uint64_t workers(const struct round *round)
     return round->region->worker_count;
 }
 
+static uint64_t bytes_per_day(const struct round *round)
+{
+    return round->bytes_per_day;
+}
+
+static uint64_t commit_p50(const struct round *round)
+{
+    return times_percentile_us(&round->commits, 50);
+}
+
+static uint64_t commit_p90(const struct round *round)
+{
+    return times_percentile_us(&round->commits, 90);
+}
+
+static uint64_t commit_p99(const struct round *round)
+{
+    return times_percentile_us(&round->commits, 99);
+}
+
+static uint64_t commit_max(const struct round *round)
+{
+    return times_percentile_us(&round->commits, 100);
+}
+
 /* One row per number: a counter, or a function where it takes more than one. */
 struct number_topic {
     const char *name; /* below $SYS/broker/ */
@@ -64,7 +93,13 @@ static const struct number_topic NUMBERS[] = {
     {"store/durable/records", STAT_durable_records, NULL},
     {"store/durable/commits", STAT_durable_commits, NULL},
     {"store/durable/commit_us", STAT_durable_commit_us, NULL},
+    {"store/durable/commit_us/p50", 0, commit_p50},
+    {"store/durable/commit_us/p90", 0, commit_p90},
+    {"store/durable/commit_us/p99", 0, commit_p99},
+    {"store/durable/commit_us/max", 0, commit_max},
     {"store/durable/bytes", STAT_durable_bytes, NULL},
+    {"store/durable/bytes_per_day", 0, bytes_per_day},
+    {"store/durable/used_bytes", STAT_durable_used, NULL},
     {"store/durable/sessions", STAT_durable_sessions, NULL},
     {"store/durable/messages", STAT_durable_messages, NULL},
     {"store/durable/damaged", STAT_durable_damaged, NULL},
@@ -104,6 +139,8 @@ struct sys_topics {
     uint64_t last[NUMBER_COUNT];
     bool was_sent[NUMBER_COUNT];
     struct sys_load load;
+    struct sys_day written; /* to the disk */
+    struct times commits;   /* up to the last round */
 };
 
 static void publish(void *context, const char *name, const char *value)
@@ -149,10 +186,26 @@ static void start_timer(struct sys_topics *sys)
         wheel_start(loop_wheel(loop), &sys->timer, loop_now_ms(loop) + interval_s * 1000ULL);
 }
 
+static void read_commits(const struct region *region, struct times *ret_commits)
+{
+    if (region_has_committer(region))
+        times_read(stats_of(region, region_committer_slot(region)), ret_commits);
+}
+
+/* What the committer did since the last round. */
+static void look_at_disk(struct sys_topics *sys, struct round *round, uint64_t now_ms)
+{
+    struct times before = sys->commits;
+    read_commits(round->region, &sys->commits);
+    times_since(&round->commits, &sys->commits, &before);
+    round->bytes_per_day = sys_day_update(&sys->written, now_ms, sum(round, STAT_durable_bytes));
+}
+
 static void publish_round(struct sys_topics *sys)
 {
     uint64_t now = clock_now_ms();
     struct round round = {.region = sys->protocol->region};
+    look_at_disk(sys, &round, now);
     uint64_t connected = sum(&round, STAT_clients_connected);
     if (connected > sys->clients_maximum)
         sys->clients_maximum = connected;
@@ -180,6 +233,8 @@ struct sys_topics *sys_topics_start(struct protocol *protocol, const char *versi
     sys->protocol = protocol;
     sys->start_ms = clock_now_ms();
     sys_load_init(&sys->load, protocol->region, sys->start_ms);
+    read_commits(protocol->region, &sys->commits);
+    sys_day_init(&sys->written, sys->start_ms, stats_sum(protocol->region, STAT_durable_bytes));
     wheel_timer_init(&sys->timer, on_timer);
     char text[VALUE_MAX];
     (void)snprintf(text, sizeof(text), "courtier version %s", version);

@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/hash.h"
 #include "common/base/log.h"
+#include "master/store/durable/durable_pages.h"
 #include "master/store/durable/durable_repair.h"
 #include "shm/live/live_room.h"
 
@@ -40,7 +41,8 @@ struct durable_env {
     bool is_writing;
     int error;        /* what spoiled the transaction */
     unsigned changes; /* of the transaction */
-    uint64_t written;
+    uint64_t pages_written;
+    struct durable_pages pages;
     struct live_room room;
 };
 
@@ -151,15 +153,12 @@ int durable_env_next(struct durable_env *env, struct durable_key *key, size_t pr
 }
 
 /* Result of a write. */
-static int written(struct durable_env *env, int code, size_t size)
+static int written(struct durable_env *env, int code)
 {
     int r = failure(env, code);
     if (r != 0 && r != -ENOENT && env->error == 0)
         env->error = r;
-    if (r == 0) {
-        env->changes++;
-        env->written += size;
-    }
+    env->changes += r == 0;
     return env->error != 0 ? env->error : r;
 }
 
@@ -169,8 +168,7 @@ int durable_env_reserve(struct durable_env *env, const struct durable_key *key, 
     MDB_val at = to_value(durable_key_bytes(key));
     MDB_val data = {.mv_size = size + SUM_SIZE};
     check(env->is_writing);
-    int r =
-        written(env, mdb_put(env->transaction, env->dbi, &at, &data, MDB_RESERVE), size + SUM_SIZE);
+    int r = written(env, mdb_put(env->transaction, env->dbi, &at, &data, MDB_RESERVE));
     if (r == 0)
         *ret_memory = data.mv_data;
     return r;
@@ -200,14 +198,14 @@ int durable_env_put_raw(struct durable_env *env, const struct durable_key *key, 
     MDB_val at = to_value(durable_key_bytes(key));
     MDB_val data = to_value(value);
     check(env->is_writing);
-    return written(env, mdb_put(env->transaction, env->dbi, &at, &data, 0), value.size);
+    return written(env, mdb_put(env->transaction, env->dbi, &at, &data, 0));
 }
 
 int durable_env_delete(struct durable_env *env, const struct durable_key *key)
 {
     MDB_val at = to_value(durable_key_bytes(key));
     check(env->is_writing);
-    return written(env, mdb_del(env->transaction, env->dbi, &at, NULL), 0);
+    return written(env, mdb_del(env->transaction, env->dbi, &at, NULL));
 }
 
 int durable_env_room(struct durable_env *env, size_t size)
@@ -261,6 +259,8 @@ int durable_env_commit(struct durable_env *env)
     r = mdb_txn_commit(env->transaction);
     env->transaction = NULL;
     env->is_writing = false;
+    if (r == 0 && env->reader != NULL)
+        env->pages_written += durable_pages_look(&env->pages, env->reader, env->dbi);
     return failure(env, r);
 }
 
@@ -369,6 +369,7 @@ static int open_room(struct durable_env *env)
     if (r != 0)
         return failure(env, r);
     mdb_txn_reset(env->reader);
+    (void)durable_pages_look(&env->pages, env->reader, env->dbi);
     return live_room_init(&env->room, env->env, env->reader);
 }
 
@@ -411,5 +412,10 @@ void durable_env_close(struct durable_env *env)
 
 uint64_t durable_env_written(const struct durable_env *env)
 {
-    return env->written;
+    return env->pages_written * env->room.page_size;
+}
+
+uint64_t durable_env_used(const struct durable_env *env)
+{
+    return env->pages.in_use * env->room.page_size;
 }

@@ -62,8 +62,9 @@ int durable_env_delete(struct durable_env *env, const struct durable_key *key);
  * little would be left for deletes; the transaction is as good as before. */
 int durable_env_room(struct durable_env *env, size_t size);
 
-/* Bytes of all values written since it was opened. */
+/* Bytes that commits wrote since it was opened, and bytes of the file in use; pages. */
 uint64_t durable_env_written(const struct durable_env *env);
+uint64_t durable_env_used(const struct durable_env *env);
 /* For tests: the stored bytes of a row, to be damaged; inside durable_env_begin(). */
 int durable_env_put_raw(struct durable_env *env, const struct durable_key *key, struct bytes value);
 
