@@ -9,7 +9,7 @@ enum {
     CHECK_NS = 1000000, /* between two looks at the counters */
     SHOW_NS = 1000000000,
     LEAD_NS = 20000000, /* all processes know of a schedule before it starts */
-    STAGES_MAX = 9,
+    STAGES_MAX = 10,
 };
 
 static const enum bench_phase traffic[STAGES_MAX] = {
@@ -23,19 +23,26 @@ static const enum bench_phase retained[STAGES_MAX] = {
     BENCH_PHASE_CONNECT, BENCH_PHASE_RESET, BENCH_PHASE_PUBLISH, BENCH_PHASE_DRAIN,
     BENCH_PHASE_READ,    BENCH_PHASE_COUNT, BENCH_PHASE_CLEAR,   BENCH_PHASE_CLOSE};
 
+static const enum bench_phase offline[STAGES_MAX] = {
+    BENCH_PHASE_CONNECT, BENCH_PHASE_AWAY,    BENCH_PHASE_WARMUP, BENCH_PHASE_SETTLE,
+    BENCH_PHASE_RESET,   BENCH_PHASE_PUBLISH, BENCH_PHASE_DRAIN,  BENCH_PHASE_READ,
+    BENCH_PHASE_COUNT,   BENCH_PHASE_CLOSE};
+
 static const char *const phase_names[] = {
-    [BENCH_PHASE_CONNECT] = "connect", [BENCH_PHASE_WARMUP] = "warm-up",
-    [BENCH_PHASE_SETTLE] = "settle",   [BENCH_PHASE_RESET] = "reset",
-    [BENCH_PHASE_PUBLISH] = "publish", [BENCH_PHASE_DRAIN] = "drain",
-    [BENCH_PHASE_READ] = "read",       [BENCH_PHASE_HOLD] = "hold",
-    [BENCH_PHASE_COUNT] = "count",     [BENCH_PHASE_CLEAR] = "clear",
-    [BENCH_PHASE_CLOSE] = "close",
+    [BENCH_PHASE_CONNECT] = "connect", [BENCH_PHASE_AWAY] = "away",
+    [BENCH_PHASE_WARMUP] = "warm-up",  [BENCH_PHASE_SETTLE] = "settle",
+    [BENCH_PHASE_RESET] = "reset",     [BENCH_PHASE_PUBLISH] = "publish",
+    [BENCH_PHASE_DRAIN] = "drain",     [BENCH_PHASE_READ] = "read",
+    [BENCH_PHASE_HOLD] = "hold",       [BENCH_PHASE_COUNT] = "count",
+    [BENCH_PHASE_CLEAR] = "clear",     [BENCH_PHASE_CLOSE] = "close",
 };
 
 static const enum bench_phase *stages_of(const struct bench_coordinator *c)
 {
     if (c->plan->options->scenario == BENCH_IDLE)
         return idle;
+    if (c->plan->options->scenario == BENCH_OFFLINE)
+        return offline;
     return c->plan->options->scenario == BENCH_RETAINED ? retained : traffic;
 }
 
@@ -78,8 +85,11 @@ static bool is_drained(const struct bench_coordinator *c)
 
 static bool is_read(const struct bench_coordinator *c)
 {
-    uint64_t expected = bench_plan_retained(c->plan);
-    return BENCH_SUM(c->shared, received) >= expected * c->plan->options->subscribers;
+    const struct bench_options *o = c->plan->options;
+    uint64_t expected = o->scenario == BENCH_OFFLINE
+                            ? bench_shared_sent_ever(c->shared) + BENCH_SUM(c->shared, repeated)
+                            : (uint64_t)bench_plan_retained(c->plan) * o->subscribers;
+    return BENCH_SUM(c->shared, received) >= expected;
 }
 
 static bool is_connected(const struct bench_coordinator *c, uint64_t now_ns)
@@ -107,11 +117,13 @@ static bool is_over(const struct bench_coordinator *c, uint64_t now_ns)
     case BENCH_PHASE_CONNECT:
         return is_connected(c, now_ns);
     case BENCH_PHASE_WARMUP:
-        return has_lasted(c, now_ns, o->warmup_s);
+        return o->messages || has_lasted(c, now_ns, o->warmup_s);
     case BENCH_PHASE_PUBLISH:
-        return o->scenario == BENCH_RETAINED || has_lasted(c, now_ns, o->duration_s);
+        return o->scenario == BENCH_RETAINED || o->messages || has_lasted(c, now_ns, o->duration_s);
     case BENCH_PHASE_HOLD:
         return has_lasted(c, now_ns, o->hold_s);
+    case BENCH_PHASE_AWAY:
+        return BENCH_SUM(c->shared, open) == 0 || is_stuck(c, now_ns);
     case BENCH_PHASE_SETTLE:
     case BENCH_PHASE_DRAIN:
     case BENCH_PHASE_CLEAR:

@@ -27,6 +27,7 @@ static const struct {
     [BENCH_IDLE] = {"idle", 0, 1000, "connect, subscribe once each, print READY and hold"},
     [BENCH_STORM] = {"connect", 0, 100, "each client connects and leaves, over and over"},
     [BENCH_RETAINED] = {"retained", 1, 10, "set many, then each subscriber reads all by wildcard"},
+    [BENCH_OFFLINE] = {"offline", 8, 8, "pairs, but subscribers are away until all is published"},
 };
 
 enum kind { TEXT, COUNT, SECONDS, FLAG, SCENARIO, VERSION };
@@ -46,12 +47,14 @@ static const struct option {
     {"port", "N", COUNT, AT(port), 1, 65535, "broker's TCP port (1883)"},
     {"unix", "PATH", TEXT, AT(unix_path), 0, 0, "connect to a unix socket instead"},
     {"scenario", "NAME", SCENARIO, AT(scenario), 0, 0, "what to do, see below (pairs)"},
-    {"pairs", "N", COUNT, AT(clients), 1, 100000, "pairs: so many of each"},
+    {"pairs", "N", COUNT, AT(clients), 1, 100000, "pairs, offline: so many of each"},
     {"clients", "N", COUNT, AT(clients), 1, 1000000, "idle, connect: so many clients"},
     {"publishers", "N", COUNT, AT(publishers), 0, 100000, "publishing clients"},
     {"subscribers", "N", COUNT, AT(subscribers), 0, 1000000, "subscribing clients"},
     {"topics", "N", COUNT, AT(topics), 1, 10000000,
      "retained: topics that each publisher sets (10000)"},
+    {"messages", "N", COUNT, AT(messages), 0, 10000000,
+     "messages of each publisher, whatever --duration says; 0: no limit (0)"},
     {"qos", "N", COUNT, AT(qos), 0, 2, "quality of service, both ways (0)"},
     {"mqtt", "3|5", VERSION, AT(version), 0, 0, "protocol: 3 is 3.1.1 (3)"},
     {"size", "BYTES", COUNT, AT(size), BENCH_WIRE_STAMP_SIZE, 1 << 27, "payload, at least 16 (64)"},
@@ -225,11 +228,16 @@ static void parse_all(struct bench_options *o, int argc, char **argv)
     }
 }
 
+static bool is_paired(const struct bench_options *o)
+{
+    return o->scenario == BENCH_PAIRS || o->scenario == BENCH_OFFLINE;
+}
+
 static void settle_counts(struct bench_options *o)
 {
     if (o->clients)
         o->subscribers = o->clients;
-    if (o->clients && o->scenario == BENCH_PAIRS)
+    if (o->clients && is_paired(o))
         o->publishers = o->clients;
     if (o->publishers == NOT_GIVEN)
         o->publishers = scenarios[o->scenario].publishers;
@@ -241,8 +249,12 @@ static void settle_counts(struct bench_options *o)
         refuse("publishers", "0", "this scenario needs some");
     if (o->subscribers == 0)
         refuse("subscribers", "0", "every scenario needs some");
-    if (o->scenario == BENCH_PAIRS && o->publishers != o->subscribers)
-        refuse("scenario", "pairs", "needs as many publishers as subscribers");
+    if (is_paired(o) && o->publishers != o->subscribers)
+        refuse("scenario", scenarios[o->scenario].name, "needs as many publishers as subscribers");
+    if (o->scenario == BENCH_OFFLINE && o->qos == 0)
+        refuse("qos", "0", "nobody keeps such messages for those who are away");
+    if (o->scenario == BENCH_OFFLINE)
+        o->persistent = true;
 }
 
 void bench_options_parse(struct bench_options *o, int argc, char **argv)

@@ -17,6 +17,7 @@ enum bench_scenario {
     BENCH_IDLE,
     BENCH_STORM,
     BENCH_RETAINED,
+    BENCH_OFFLINE,
 };
 
 /* Not to be copied: prefix may point into it. */
@@ -40,6 +41,7 @@ struct bench_options {
     uint32_t subscribers;
     uint32_t clients; /* sets one of the two or both, by scenario; 0: not given */
     uint32_t topics;
+    uint32_t messages; /* of each publisher; 0: as many as the time allows */
     uint32_t qos;
     uint32_t size;
     uint32_t window;

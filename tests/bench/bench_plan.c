@@ -90,6 +90,7 @@ void bench_plan_filter(const struct bench_plan *p, uint32_t subscriber, char *ou
         snprintf(out, BENCH_WIRE_TEXT_MAX, "%s/#", prefix);
         break;
     case BENCH_PAIRS:
+    case BENCH_OFFLINE:
     case BENCH_IDLE:
     case BENCH_STORM:
         snprintf(out, BENCH_WIRE_TEXT_MAX, "%s/%u", prefix, subscriber);
@@ -109,6 +110,7 @@ uint32_t bench_plan_copies(const struct bench_plan *p)
     case BENCH_IDLE:
     case BENCH_STORM:
     case BENCH_RETAINED:
+    case BENCH_OFFLINE:
         break;
     }
     return 0;
@@ -117,6 +119,11 @@ uint32_t bench_plan_copies(const struct bench_plan *p)
 uint32_t bench_plan_retained(const struct bench_plan *p)
 {
     return p->options->scenario == BENCH_RETAINED ? p->options->topics * p->options->publishers : 0;
+}
+
+bool bench_plan_is_read_later(const struct bench_plan *p)
+{
+    return p->options->scenario == BENCH_RETAINED || p->options->scenario == BENCH_OFFLINE;
 }
 
 bool bench_plan_is_exact(const struct bench_plan *p)
@@ -129,6 +136,7 @@ uint32_t bench_plan_streams(const struct bench_plan *p, uint32_t subscriber, uin
     *ret_first = 0;
     switch (p->options->scenario) {
     case BENCH_PAIRS:
+    case BENCH_OFFLINE:
         *ret_first = subscriber;
         return 1;
     case BENCH_FANOUT:

@@ -37,6 +37,8 @@ void bench_plan_filter(const struct bench_plan *p, uint32_t subscriber, char *ou
 uint32_t bench_plan_copies(const struct bench_plan *p);
 /* Deliveries that a wildcard subscription to all retained messages leads to. */
 uint32_t bench_plan_retained(const struct bench_plan *p);
+/* Whether messages are delivered later, in a phase of their own (READ). */
+bool bench_plan_is_read_later(const struct bench_plan *p);
 /* Whether arrivals from one publisher at one subscriber are complete and ordered. */
 bool bench_plan_is_exact(const struct bench_plan *p);
 /* How many publishers a subscriber hears, and the first of them. */

@@ -35,6 +35,16 @@ static void check_shared_groups(struct bench_report *r, struct bench_shared *s)
     }
 }
 
+static uint64_t expected_of(const struct bench_coordinator *c, const struct bench_report *r)
+{
+    const struct bench_options *o = c->plan->options;
+    if (o->scenario == BENCH_RETAINED)
+        return (uint64_t)bench_plan_retained(c->plan) * o->subscribers;
+    if (o->scenario == BENCH_OFFLINE)
+        return bench_shared_sent_ever(c->shared);
+    return r->sent * bench_plan_copies(c->plan);
+}
+
 void bench_report_collect(struct bench_report *r, const struct bench_coordinator *c)
 {
     struct bench_shared *s = c->shared;
@@ -49,8 +59,7 @@ void bench_report_collect(struct bench_report *r, const struct bench_coordinator
     r->sent = BENCH_SUM(s, sent) / (is_retained ? 2 : 1);
     r->settled = BENCH_SUM(s, settled) / (is_retained ? 2 : 1);
     r->delivered = BENCH_SUM(s, received);
-    r->expected = is_retained ? (uint64_t)bench_plan_retained(c->plan) * o->subscribers
-                              : r->sent * bench_plan_copies(c->plan);
+    r->expected = expected_of(c, r);
     r->connects = BENCH_SUM(s, connects);
     r->clients = BENCH_SUM(s, ready);
     r->errors = BENCH_SUM(s, errors);
@@ -107,7 +116,7 @@ static void print_faults(FILE *out, const struct bench_report *r)
 static void write_text(FILE *out, const struct bench_report *r)
 {
     const struct bench_options *o = r->options;
-    double send_s = o->scenario == BENCH_RETAINED ? r->elapsed_s : r->publish_s;
+    double send_s = o->scenario == BENCH_RETAINED || o->messages ? r->elapsed_s : r->publish_s;
     fprintf(out, "scenario   %s, %u publishers, %u subscribers, MQTT %s, QoS %u, %u bytes\n",
             bench_options_scenario(o->scenario), o->publishers, o->subscribers,
             o->version == BENCH_WIRE_V5 ? "5" : "3.1.1", o->qos, o->size);

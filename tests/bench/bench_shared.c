@@ -75,6 +75,14 @@ uint64_t bench_shared_last_ns(struct bench_shared *s)
     return last;
 }
 
+uint64_t bench_shared_sent_ever(struct bench_shared *s)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < s->publishers; i++)
+        sum += bench_counter_get(&s->sent[i]);
+    return sum;
+}
+
 uint64_t bench_shared_arrived(struct bench_shared *s, uint32_t publisher)
 {
     uint64_t sum = 0;

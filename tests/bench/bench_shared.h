@@ -23,12 +23,13 @@
 
 enum bench_phase {
     BENCH_PHASE_CONNECT, /* all clients connect and subscribe */
+    BENCH_PHASE_AWAY,    /* offline: subscribers leave */
     BENCH_PHASE_WARMUP,  /* publish, unmeasured */
     BENCH_PHASE_SETTLE,  /* wait until all of that is delivered */
     BENCH_PHASE_RESET,   /* counters and histograms to zero */
     BENCH_PHASE_PUBLISH, /* publish, measured */
     BENCH_PHASE_DRAIN,   /* wait until all is delivered */
-    BENCH_PHASE_READ,    /* retained: subscribe and wait for what was set */
+    BENCH_PHASE_READ,    /* retained: subscribe and wait for what was set; offline: come back */
     BENCH_PHASE_HOLD,    /* idle: stay connected */
     BENCH_PHASE_COUNT,   /* count what is missing */
     BENCH_PHASE_CLEAR,   /* retained: take away what was set */
@@ -46,7 +47,7 @@ struct bench_slot {
     bench_counter received; /* deliveries, duplicates included */
     bench_counter repeated; /* of those: duplicates */
     bench_counter connects; /* storm: full cycles */
-    bench_counter open;     /* storm: cycles begun and not ended */
+    bench_counter open;     /* storm: cycles begun and not ended; AWAY: clients leaving */
     bench_counter errors;   /* connections lost, refusals, protocol errors */
     bench_counter reads;    /* system calls */
     bench_counter writes;
@@ -107,6 +108,9 @@ bool bench_shared_is_confirmed(struct bench_shared *s);
 
 /* The newest last_ns of all processes. */
 uint64_t bench_shared_last_ns(struct bench_shared *s);
+
+/* Messages that all publishers sent, the warm-up's too. */
+uint64_t bench_shared_sent_ever(struct bench_shared *s);
 
 /* Deliveries of this publisher's messages that all processes have seen. */
 uint64_t bench_shared_arrived(struct bench_shared *s, uint32_t publisher);

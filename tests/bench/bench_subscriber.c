@@ -71,9 +71,10 @@ static void take_message(struct bench_subscriber *s, struct bench_io *io,
         io->slot->faults.corrupt++;
         return;
     }
-    /* Retained messages are as old as they are: what counts is how long after
-     * its SUBSCRIBE a client has them. */
-    uint64_t since_ns = s->tallies ? s->client->since_ns : stamp.intended_ns;
+    /* Messages that were kept are as old as they are: what counts is how long after
+     * its SUBSCRIBE, or CONNECT, a client has them. */
+    uint64_t since_ns = bench_plan_is_read_later(io->plan) ? s->client->since_ns
+                                                           : stamp.intended_ns;
     bench_histogram_add(&io->slot->latency, io->now_ns > since_ns ? io->now_ns - since_ns : 0);
     if (io->plan->options->ahead)
         bench_counter_add(arrived_counter(io, stamp.publisher), 1);

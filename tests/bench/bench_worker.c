@@ -104,7 +104,7 @@ static void on_ready(struct worker *w, struct bench_client *c)
 static bool wants_filter(const struct worker *w, const struct bench_client *c)
 {
     const struct bench_options *o = options_of(w);
-    if (c->place.is_publisher || o->scenario == BENCH_RETAINED)
+    if (c->place.is_publisher || w->phase == BENCH_PHASE_READ || o->scenario == BENCH_RETAINED)
         return false;
     return o->scenario != BENCH_STORM || o->subscribe;
 }
@@ -168,6 +168,11 @@ static void on_lost(struct worker *w, struct bench_client *c, const char *why)
 {
     if (c->state == BENCH_STATE_LEAVING && is_storm(w)) {
         end_storm_cycle(w, c);
+        return;
+    }
+    if (c->state == BENCH_STATE_LEAVING && w->phase == BENCH_PHASE_AWAY) {
+        bench_client_close(c);
+        bench_counter_add(&w->io.slot->open, (uint64_t)-1);
         return;
     }
     bench_client_fail(&w->io, c, why);
@@ -285,6 +290,8 @@ static void begin_publishing(struct worker *w, uint64_t start_ns)
         bench_publisher_begin(p);
         if (o->scenario == BENCH_RETAINED)
             bench_publisher_grant(p, &w->io, o->topics);
+        else if (o->messages)
+            bench_publisher_grant(p, &w->io, w->phase == BENCH_PHASE_WARMUP ? 0 : o->messages);
         else if (o->rate <= 0)
             bench_publisher_grant_all(p);
         bench_publisher_pump(p, &w->io);
@@ -307,10 +314,23 @@ static void reset(struct worker *w)
     w->cpu_ns = cpu_now_ns();
 }
 
-static void subscribe_all(struct worker *w)
+static void send_away(struct worker *w)
 {
+    bench_counter_add(&w->io.slot->open, w->subscriber_count);
+    bench_counter_add(&w->io.slot->ready, 0 - (uint64_t)w->subscriber_count);
     for (uint32_t i = 0; i < w->subscriber_count; i++)
-        bench_session_subscribe(&w->io, w->subscribers[i].client);
+        bench_session_leave(&w->io, w->subscribers[i].client);
+}
+
+/* Those who were away come back; others only ask for what is retained. */
+static void read_all(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->subscriber_count; i++) {
+        if (options_of(w)->scenario == BENCH_OFFLINE)
+            open_client(w, w->subscribers[i].client);
+        else
+            bench_session_subscribe(&w->io, w->subscribers[i].client);
+    }
 }
 
 /* Subscribers to retained messages go now, or they would get the clearing ones. */
@@ -351,6 +371,9 @@ static void enter(struct worker *w, enum bench_phase phase, uint64_t start_ns)
     case BENCH_PHASE_PUBLISH:
         begin_publishing(w, start_ns);
         break;
+    case BENCH_PHASE_AWAY:
+        send_away(w);
+        break;
     case BENCH_PHASE_SETTLE:
     case BENCH_PHASE_DRAIN:
         stop_publishing(w);
@@ -359,7 +382,7 @@ static void enter(struct worker *w, enum bench_phase phase, uint64_t start_ns)
         reset(w);
         break;
     case BENCH_PHASE_READ:
-        subscribe_all(w);
+        read_all(w);
         break;
     case BENCH_PHASE_COUNT:
         count_missing(w);

@@ -17,10 +17,11 @@ COMMON_CONFIG = """\
 listener {port} 127.0.0.1
 allow_anonymous true
 max_queued_messages 0
-persistence false
 log_dest stderr
 log_type error
 """
+NOTHING_KEPT = "persistence false\n"
+ALL_KEPT = "persistence true\npersistence_location {folder}/\nsys_interval 1\n"
 
 
 class BrokerError(Exception):
@@ -62,11 +63,13 @@ class Broker:
         self.folder = None
         self.port = 0
         self.is_fanout = False
+        self.keeps = False
 
     def config(self, extra):
         """Writes the configuration file and returns its path."""
         path = os.path.join(self.folder.name, "broker.conf")
-        text = COMMON_CONFIG.format(port=self.port) + extra
+        kept = ALL_KEPT if self.keeps else NOTHING_KEPT
+        text = (COMMON_CONFIG + kept).format(port=self.port, folder=self.folder.name) + extra
         with open(path, "w", encoding="utf-8") as file:
             file.write(text + "".join(line + "\n" for line in self.lines))
         return path
@@ -88,10 +91,12 @@ class Broker:
         return shlex.split(self.argument.format(port=self.port, workers=self.workers,
                                                 folder=self.folder.name))
 
-    def start(self, is_fanout):
+    def start(self, scenario):
         """Starts afresh on a free port and waits until it accepts connections."""
-        self.is_fanout = is_fanout
+        self.is_fanout = "fanout" in scenario["args"]
+        self.keeps = scenario.get("keeps", False)
         self.folder = tempfile.TemporaryDirectory(prefix="courtier-compare-")
+        os.chmod(self.folder.name, 0o777)  # brokers that root starts are not root for long
         self.port = free_port()
         pin = (lambda: os.sched_setaffinity(0, self.cpus)) if self.cpus else None
         with open(os.path.join(self.folder.name, "log"), "wb") as log:

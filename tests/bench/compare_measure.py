@@ -43,6 +43,20 @@ def cpu_and_slices(pid):
     return cpu_ns, slices
 
 
+def bytes_written(pid):
+    """What all processes of the tree have had written to a disk, as the kernel counts it: whole
+    pages, also those that others (the file system) make of one."""
+    total = 0
+    for process in tree(pid):
+        try:
+            with open(f"/proc/{process}/io", encoding="ascii") as file:
+                fields = dict(line.split(": ") for line in file)
+        except OSError:
+            continue
+        total += int(fields["write_bytes"])
+    return total
+
+
 def pss_kib(pid):
     """Proportional set size of the tree: a page that all share counts once in all."""
     total = 0
@@ -70,6 +84,7 @@ class Sample:
     def __init__(self, pid):
         self.processes = set(tree(pid))
         self.cpu_ns, self.slices = cpu_and_slices(pid)
+        self.written = bytes_written(pid)
         self.all_s, self.busy_s, self.stolen_s = machine_seconds()
 
     def since(self, earlier):
@@ -77,6 +92,7 @@ class Sample:
         return {
             "cpu_ns": self.cpu_ns - earlier.cpu_ns,
             "slices": self.slices - earlier.slices,
+            "written": self.written - earlier.written,
             "all_s": max(0.01, self.all_s - earlier.all_s),
             "busy_s": self.busy_s - earlier.busy_s,
             "stolen_s": self.stolen_s - earlier.stolen_s,

@@ -5,8 +5,12 @@
 #   connect   a full cycle of CONNECT, SUBSCRIBE, DISCONNECT
 #   idle      a connection that is held (memory, not CPU)
 #   retained  a message set, then a message read back
+#   store     a message acknowledged while its receiver is away, then one read back
+#   reconnect a message read back
+#   kept      as message, with what was written for it
 # floor: the relay can do it too. seconds: at most so long, whatever --duration says.
-
+# keeps: with persistence. cases: each broker does it in several ways, with more options each,
+# and the first way is what its others are measured against.
 
 PAIRS = 50
 
@@ -14,6 +18,26 @@ PAIRS = 50
 def pairs(qos, *more):
     """The options of publishers that talk to a subscriber each."""
     return ["--scenario", "pairs", "--pairs", str(PAIRS), "--qos", str(qos), *more]
+
+
+def offline(inflight):
+    """Publishers with one message under way each, for sessions whose clients are away."""
+    return {
+        "what": f"{inflight} publishers, QoS 1, 64 bytes, each waits for every PUBACK, for"
+                " sessions that are away",
+        "args": ["--scenario", "offline", "--pairs", str(inflight), "--window", "1",
+                 "--qos", "1"],
+        "kind": "store", "keeps": True,
+    }
+
+
+def connected(what, *more):
+    """Pairs whose subscribers acknowledge at once, without and with a session to keep."""
+    return {
+        "what": f"50 pairs, QoS 1, 64 bytes, {what}, connected subscribers",
+        "args": pairs(1, *more), "kind": "kept", "keeps": True,
+        "cases": {"clean": [], "persistent": ["--persistent"]},
+    }
 
 
 SCENARIOS = {
@@ -72,5 +96,17 @@ SCENARIOS = {
         "args": ["--scenario", "retained", "--topics", "10000", "--subscribers", "10",
                  "--qos", "1"],
         "kind": "retained",
+    },
+}
+
+DURABLE = {
+    **{f"offline-{inflight}": offline(inflight) for inflight in (1, 8, 64, 512)},
+    "connected-10k": connected("10000 messages a second", "--rate", "10000"),
+    "connected-flat": connected("flat out, window 20"),
+    "reconnect-100k": {
+        "what": "one session comes back to 100000 messages of QoS 1, 64 bytes",
+        "args": ["--scenario", "offline", "--pairs", "1", "--window", "1000", "--qos", "1",
+                 "--messages", "100000"],
+        "kind": "reconnect", "keeps": True,
     },
 }

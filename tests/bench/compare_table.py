@@ -30,6 +30,9 @@ def rate(count, seconds):
 
 P50 = ("p50 us", field("bench", "latency_us", "p50"))
 P99 = ("p99 us", field("bench", "latency_us", "p99"))
+ACK_P50 = ("ack p50 us", field("bench", "ack_us", "p50"))
+ACK_P99 = ("ack p99 us", field("bench", "ack_us", "p99"))
+WRITTEN = [("B/msg", field("kept_bytes")), ("B/msg kernel", field("written_bytes"))]
 CONNECT_P50 = ("p50 us", field("bench", "connect_us", "p50"))
 CONNECT_P99 = ("p99 us", field("bench", "connect_us", "p99"))
 
@@ -45,6 +48,15 @@ COLUMNS = {
     "retained": [("CPU us/read", field("cpu_us")), ("CPU us/set", field("set_us")),
                  ("set/s", rate("sent", "elapsed_s")), ("read/s", rate("delivered", "read_s")),
                  P50, P99],
+    "kept": [("CPU us/msg", field("cpu_us")), ("msg/s", rate("delivered", "elapsed_s")),
+             P50, P99, ACK_P50, ACK_P99, *WRITTEN],
+    "store": [("ack/s", rate("settled", "elapsed_s")), ACK_P50,
+              ("p90", field("bench", "ack_us", "p90")), ACK_P99, ("CPU us/msg", field("set_us")),
+              *WRITTEN, ("CPU us/read", field("cpu_us")), ("read/s", rate("delivered", "read_s"))],
+    "reconnect": [("s to read", field("bench", "read_s")), ("CPU us/read", field("cpu_us")),
+                  ("read/s", rate("delivered", "read_s")), P50, P99,
+                  ("set/s", rate("settled", "elapsed_s")),
+                  ("peak MiB", field("pss_peak_kib", scale=1 / 1024))],
     "idle": [("KiB/client", field("kib_per_client")),
              ("base MiB", field("pss_start_kib", scale=1 / 1024)), CONNECT_P50, CONNECT_P99],
 }
@@ -93,16 +105,15 @@ def note_text(rounds):
     return "; ".join(parts)
 
 
-def print_table(title, kind, results, out):
-    """`results` is {broker name: [round, ...]}, the first broker being the base."""
+def print_table(title, kind, results, bases, out):
+    """`results` is {row: [round, ...]}, `bases` {row: the row that it is measured against}."""
     columns = COLUMNS[kind]
-    base = next(iter(results.values()))
     record = columns[0][1]
     rows = [["", columns[0][0], "ratio [quartiles]", *(name for name, _ in columns[1:]), ""]]
     for broker, rounds in results.items():
         cells = [median_text(get, rounds) for _, get in columns]
-        rows.append([broker, cells[0], ratio_text(record, rounds, base), *cells[1:],
-                     note_text(rounds)])
+        ratio = ratio_text(record, rounds, results[bases[broker]])
+        rows.append([broker, cells[0], ratio, *cells[1:], note_text(rounds)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     print(f"\n{title}", file=out)
     for row in rows:
