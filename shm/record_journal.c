@@ -175,6 +175,14 @@ static void get_numbers(struct reader *r, struct record_journal *journal, unsign
         journal->end_at_ms = reader_u64(r);
 }
 
+uint64_t record_journal_serial(const struct ring_record *record)
+{
+    struct reader r = reader_of((struct bytes){record->data, record->size});
+    uint64_t serial = (fields_of(record->kind) & SERIAL) != 0 ? reader_u64(&r) : 0;
+
+    return r.bad ? 0 : serial;
+}
+
 static void get_flags(struct reader *r, struct record_journal *journal)
 {
     uint8_t flags = reader_u8(r);

@@ -4,7 +4,7 @@
 /*
  * The journal: what a worker tells the committer about sessions, and what it gets
  * back after a restart. Every record is absolute, so that reading it twice does no
- * harm. Serials rise by one per record of a worker's slot and go on over successors.
+ * harm. Serials of a worker's slot rise, some are left out, and go on over successors.
  * CONFIRM and REFUSE (record.h) name them: CONFIRM means that all records up to its
  * serial are on disk, but for those that a REFUSE named before. After the death of a
  * store process a CONFIRM may come again, and with a lower serial.
@@ -84,6 +84,8 @@ bool record_is_journal(uint16_t kind);
 /* False when the ring is full: try again later. A name must leave 64 bytes of the
  * largest record of the ring (check()). Publishes nothing. */
 bool record_put_journal(struct mesh *mesh, unsigned peer, const struct record_journal *journal);
+/* The serial of a record that need not hold together; 0: it has none. */
+uint64_t record_journal_serial(const struct ring_record *record);
 /* False for a record that does not hold together. Name and ids are borrowed. */
 bool record_get_journal(const struct ring_record *record, struct record_journal *ret_journal);
 

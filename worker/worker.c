@@ -226,6 +226,7 @@ static void set_up_router(struct worker *w)
     bool is_kept = region_has_committer(in->region);
     journal_init(&r->journal, &r->outbound, is_kept ? region_committer_slot(in->region) : 0,
                  is_kept);
+    journal_use_delay(&r->journal, w->loop, in->conf->commit_delay_ms, entry_put_delayed);
     journal_start(&r->journal, in->epoch);
     filters_init(&r->filters, in->region, &r->announcer);
     r->filters.on_filter_change = announce_filter;
@@ -343,6 +344,7 @@ static void worker_free(struct worker *w)
     sys_topics_free(w->sys);
     accept_free(w->acceptors);
     handoff_free(w->protocol.handoff);
+    journal_done(&w->router.journal);
     lifecycle_free_all(&w->protocol);
     conn_context_done(&w->conns);
     inbox_done(&w->inbox);

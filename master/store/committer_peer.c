@@ -40,7 +40,6 @@ void committer_peer_reset(struct committer_peer *peer, struct durable_batch *bat
     drop_body(peer, batch);
     record_assembly_done(&peer->assembly);
     peer->refusal_count = 0;
-    peer->lost = 0;
     peer->restore = (struct committer_restore){.is_wanted = true, .epoch = epoch};
     peer->told_state = -1;
 }

@@ -41,7 +41,6 @@ struct committer_peer {
     bool body_is_unused;       /* the record that needs it has not come */
     uint32_t body_at;          /* position in its ring where that begins */
     uint32_t released;         /* position up to which room was given back */
-    unsigned lost;             /* records that were set aside, before the next */
     uint64_t kept;             /* serial on disk when we started */
     uint64_t taken;            /* of the last record taken */
     uint64_t due;              /* to be confirmed */

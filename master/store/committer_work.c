@@ -76,11 +76,13 @@ static bool is_from_worker(enum record_kind kind)
     return kind >= RECORD_SESSION && kind <= RECORD_FORGET_WILL;
 }
 
-/* What was set aside was of the serials just before this one. */
-static void refuse_lost(struct committer_peer *peer, uint64_t serial)
+static void set_aside_journal(struct committer_work *c, struct committer_peer *peer,
+                              const struct ring_record *record, const char *why)
 {
-    for (; peer->lost > 0; peer->lost--)
-        committer_peer_refuse(peer, serial - peer->lost, REASON_UNSPECIFIED_ERROR);
+    uint64_t serial = record_journal_serial(record);
+    set_aside(c, peer->worker, why);
+    if (serial != 0)
+        committer_peer_refuse(peer, serial, REASON_UNSPECIFIED_ERROR);
 }
 
 static void take_journal(struct committer_work *c, struct committer_peer *peer,
@@ -88,8 +90,7 @@ static void take_journal(struct committer_work *c, struct committer_peer *peer,
 {
     struct record_journal journal;
     if (!record_get_journal(record, &journal)) {
-        set_aside(c, peer->worker, "it is malformed");
-        peer->lost++;
+        set_aside_journal(c, peer, record, "it is malformed");
         return;
     }
     peer->is_known = true;
@@ -105,7 +106,6 @@ static void take_journal(struct committer_work *c, struct committer_peer *peer,
     peer->body_is_unused = false;
     if (journal.serial <= peer->kept)
         return; /* a predecessor of this process did it */
-    refuse_lost(peer, journal.serial);
     if (!durable_batch_add(&c->batch, peer->worker, &journal))
         committer_peer_refuse(peer, journal.serial, REASON_UNSPECIFIED_ERROR);
     if (journal.serial > peer->taken)
@@ -118,8 +118,7 @@ static void take_record(struct committer_work *c, struct committer_peer *peer,
                         const struct ring_record *record)
 {
     if (record->quarantined) {
-        set_aside(c, peer->worker, "it ended this process twice");
-        peer->lost += record_is_journal(record->kind);
+        set_aside_journal(c, peer, record, "it ended this process twice");
     } else if (record->kind == RECORD_MESSAGE || record->kind == RECORD_FRAGMENT)
         take_body(c, peer, record);
     else

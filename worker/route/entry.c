@@ -1,11 +1,15 @@
 #include "worker/route/entry.h"
 
+#include "common/base/check.h"
+#include "common/mqtt/packet.h"
+
 static void put(struct journal *journal, const struct session *session, struct delivery *d,
                 bool with_body)
 {
     struct message *m = d->message;
     struct record_journal record = {
         .kind = RECORD_ENQUEUE,
+        .serial = d->is_delayed ? d->serial : 0,
         .session = session->number,
         .seq = d->seq,
         .message_id = m == NULL ? 0 : m->id,
@@ -16,6 +20,7 @@ static void put(struct journal *journal, const struct session *session, struct d
         .ids = {(const uint8_t *)d->subscription_ids,
                 d->subscription_id_count * sizeof(d->subscription_ids[0])},
     };
+    d->is_delayed = 0;
     d->serial = with_body ? journal_put_message(journal, &record, m, 0)
                           : journal_put(journal, &record);
 }
@@ -28,6 +33,23 @@ static void put_new(struct journal *journal, struct session *session, struct del
     d->message->kept++;
 }
 
+void entry_put_delayed(struct journal *journal, struct session *session, struct delivery *delivery)
+{
+    check(delivery->is_delayed);
+    put_new(journal, session, delivery);
+}
+
+/* At QoS 1 it is likely to be acknowledged before anybody needs to know of it. */
+static bool delay_new(struct journal *journal, struct session *session, struct delivery *d)
+{
+    if (d->qos != QOS_AT_LEAST_ONCE)
+        return false;
+    d->serial = journal_delay_entry(journal, session, d);
+    d->is_delayed = d->serial != 0;
+    return d->is_delayed;
+}
+
+/* At QoS 1 nobody waits for it: if it gets lost, the client gets the message twice. */
 static uint64_t put_change(struct journal *journal, const struct session *session,
                            const struct delivery *d, enum record_kind kind)
 {
@@ -37,7 +59,10 @@ static uint64_t put_change(struct journal *journal, const struct session *sessio
         .seq = d->seq,
         .packet_id = kind == RECORD_SENT ? d->packet_id : 0,
     };
-    return journal_put(journal, &record);
+    if (d->qos == QOS_EXACTLY_ONCE)
+        return journal_put(journal, &record);
+    journal_put_later(journal, &record);
+    return d->serial;
 }
 
 void entry_queued(struct journal *journal, struct session *session, struct delivery *delivery)
@@ -50,10 +75,10 @@ void entry_sent(struct journal *journal, struct session *session, struct deliver
 {
     if (session->number == 0)
         return;
-    if (delivery->seq == 0)
-        put_new(journal, session, delivery);
-    else
+    if (delivery->seq != 0)
         delivery->serial = put_change(journal, session, delivery, RECORD_SENT);
+    else if (!delay_new(journal, session, delivery))
+        put_new(journal, session, delivery);
 }
 
 void entry_released(struct journal *journal, const struct session *session,
@@ -65,6 +90,9 @@ void entry_released(struct journal *journal, const struct session *session,
 
 void entry_done(struct journal *journal, const struct session *session, struct delivery *delivery)
 {
+    if (delivery->is_delayed)
+        journal_cancel(journal, delivery->serial);
+    delivery->is_delayed = 0;
     if (delivery->seq == 0)
         return;
     (void)put_change(journal, session, delivery, RECORD_DONE);

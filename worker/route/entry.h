@@ -12,8 +12,10 @@
 
 /* A delivery that is queued, if it has no entry yet. */
 void entry_queued(struct journal *journal, struct session *session, struct delivery *delivery);
-/* It was put in flight. */
+/* It was put in flight. At QoS 1 it may be acknowledged before its entry is made. */
 void entry_sent(struct journal *journal, struct session *session, struct delivery *delivery);
+/* For the journal, which delayed the entry that entry_sent() was to make. */
+void entry_put_delayed(struct journal *journal, struct session *session, struct delivery *delivery);
 /* PUBREC came: session_release() was called. */
 void entry_released(struct journal *journal, const struct session *session,
                     struct delivery *delivery);

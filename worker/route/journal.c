@@ -1,6 +1,8 @@
 #include "worker/route/journal.h"
 
 #include "common/base/check.h"
+#include "worker/net/loop.h"
+#include "worker/session/delivery.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,8 @@ struct waiting_record {
     uint8_t copies[];
 };
 
+static void on_delay_timer(struct wheel_timer *timer, void *context);
+
 void journal_init(struct journal *journal, struct outbound *outbound, unsigned peer, bool is_on)
 {
     *journal = (struct journal){
@@ -22,6 +26,43 @@ void journal_init(struct journal *journal, struct outbound *outbound, unsigned p
         .is_restored = !is_on,
     };
     list_init(&journal->waits);
+    wheel_timer_init(&journal->delay_timer, on_delay_timer);
+}
+
+void journal_use_delay(struct journal *journal, struct loop *loop, uint32_t delay_ms,
+                       void (*put_entry)(struct journal *journal, struct session *session,
+                                         struct delivery *delivery))
+{
+    journal->loop = loop;
+    journal->delay_ms = delay_ms;
+    journal->put_entry = put_entry;
+}
+
+void journal_done(struct journal *journal)
+{
+    struct delayed_record record;
+    if (journal->loop != NULL)
+        wheel_stop(loop_wheel(journal->loop), &journal->delay_timer);
+    while (delayed_first(&journal->delayed) != NULL) {
+        (void)delayed_take_first(&journal->delayed, &record);
+        if (record.delivery != NULL)
+            record.delivery->is_delayed = 0;
+    }
+    delayed_done(&journal->delayed);
+}
+
+/* Something was put, cancelled, or is in the ring or on disk now. */
+static void look_again(struct journal *journal)
+{
+    const struct delayed *delayed = &journal->delayed;
+    uint64_t dealt_with = delayed_is_open(delayed) ? delayed->open - 1 : journal->serial;
+    uint64_t sent = journal->in_ring >= journal->put ? dealt_with : journal->in_ring;
+    uint64_t confirmed = journal->on_disk >= journal->put ? dealt_with : journal->on_disk;
+    /* They never fall: changes that nobody waits for may be put when they are behind. */
+    if (sent > journal->sent)
+        journal->sent = sent;
+    if (confirmed > journal->confirmed)
+        journal->confirmed = confirmed;
 }
 
 /* -- into the ring -- */
@@ -34,8 +75,10 @@ static bool put_waiting(struct outbound_item *item, struct mesh *mesh, unsigned 
 static void waiting_done(struct outbound_item *item, void *owner)
 {
     struct waiting_record *w = list_owner(item, struct waiting_record, item);
-    if (owner != NULL && w->record.serial != 0)
-        w->journal->sent = w->record.serial;
+    if (owner != NULL && w->record.serial != 0) {
+        w->journal->in_ring = w->record.serial;
+        look_again(w->journal);
+    }
     free(w);
 }
 
@@ -71,7 +114,7 @@ static void send(struct journal *journal, const struct record_journal *record)
         !record_put_journal(out->mesh, journal->peer, record))
         wait_for_ring(journal, record);
     else if (record->serial != 0)
-        journal->sent = record->serial;
+        journal->in_ring = record->serial;
 }
 
 void journal_start(struct journal *journal, uint64_t epoch)
@@ -84,8 +127,13 @@ void journal_start(struct journal *journal, uint64_t epoch)
 uint64_t journal_put(struct journal *journal, struct record_journal *record)
 {
     check(journal->is_on && journal->is_restored);
-    record->serial = ++journal->serial;
+    if (record->serial == 0)
+        journal_put_delayed(journal);
+    if (record->serial == 0)
+        record->serial = ++journal->serial;
+    journal->put = record->serial;
     send(journal, record);
+    look_again(journal);
     return record->serial;
 }
 
@@ -93,6 +141,8 @@ static uint64_t put_with(struct journal *journal, struct record_journal *record,
                          const struct record_message *body, const struct outbound_message *with)
 {
     check(body->message_id == record->message_id);
+    if (record->serial == 0)
+        journal_put_delayed(journal);
     /* What is put to a peer, in the ring or before it, keeps its order: nothing comes
      * between the two. */
     (void)outbound_send_message(journal->outbound, journal->peer, body, with);
@@ -124,9 +174,82 @@ uint64_t journal_put_body(struct journal *journal, struct record_journal *record
     return put_with(journal, record, body, &with);
 }
 
+/* -- for a moment -- */
+
+static uint64_t delay(struct journal *journal, struct delayed_record *record)
+{
+    uint64_t now_ms = loop_now_ms(journal->loop);
+    record->until_ms = now_ms + journal->delay_ms;
+    if (!delayed_add(&journal->delayed, journal->serial + 1, record))
+        return 0;
+    if (!wheel_timer_is_running(&journal->delay_timer))
+        wheel_start(loop_wheel(journal->loop), &journal->delay_timer, record->until_ms);
+    return ++journal->serial;
+}
+
+uint64_t journal_delay_entry(struct journal *journal, struct session *session,
+                             struct delivery *delivery)
+{
+    struct delayed_record record = {.session = session, .delivery = delivery};
+    return journal->delay_ms == 0 ? 0 : delay(journal, &record);
+}
+
+void journal_cancel(struct journal *journal, uint64_t serial)
+{
+    delayed_cancel(&journal->delayed, serial);
+    look_again(journal);
+}
+
+void journal_put_later(struct journal *journal, struct record_journal *record)
+{
+    struct delayed_record later = {
+        .kind = record->kind,
+        .number = record->session,
+        .seq = record->seq,
+        .packet_id = record->packet_id,
+    };
+    if (journal->delay_ms == 0 || delay(journal, &later) == 0)
+        (void)journal_put(journal, record);
+}
+
+static void put_first(struct journal *journal)
+{
+    struct delayed_record delayed;
+    journal->put = delayed_take_first(&journal->delayed, &delayed);
+    struct record_journal record = {
+        .kind = delayed.kind,
+        .serial = journal->put,
+        .session = delayed.number,
+        .seq = delayed.seq,
+        .packet_id = delayed.packet_id,
+    };
+    if (delayed.delivery != NULL)
+        journal->put_entry(journal, delayed.session, delayed.delivery);
+    else
+        (void)journal_put(journal, &record);
+}
+
+void journal_put_delayed(struct journal *journal)
+{
+    while (delayed_first(&journal->delayed) != NULL)
+        put_first(journal);
+}
+
+static void on_delay_timer(struct wheel_timer *timer, void *context)
+{
+    (void)context;
+    struct journal *journal = list_owner(timer, struct journal, delay_timer);
+    uint64_t now_ms = loop_now_ms(journal->loop);
+    const struct delayed_record *first;
+    while ((first = delayed_first(&journal->delayed)) != NULL && first->until_ms <= now_ms)
+        put_first(journal);
+    if (first != NULL)
+        wheel_start(loop_wheel(journal->loop), timer, first->until_ms);
+}
+
 bool journal_is_behind(const struct journal *journal)
 {
-    return journal->sent < journal->serial;
+    return journal->in_ring < journal->put;
 }
 
 uint64_t journal_next_session(struct journal *journal)
@@ -195,14 +318,15 @@ void journal_wait_cancel(struct journal_wait *wait)
 void journal_confirm(struct journal *journal, uint64_t serial)
 {
     /* A predecessor's, or said again by a new committer. */
-    if (!journal->is_restored || serial <= journal->confirmed)
+    if (!journal->is_restored || serial <= journal->on_disk)
         return;
     check(serial <= journal->serial);
-    journal->confirmed = serial;
+    journal->on_disk = serial;
+    look_again(journal);
     forget_lost(journal);
     for (struct list_node *node; (node = list_first(&journal->waits)) != NULL;) {
         struct journal_wait *wait = list_owner(node, struct journal_wait, node);
-        if (wait->last > serial)
+        if (wait->last > journal->confirmed)
             return;
         list_remove(node);
         wait->done(wait, wait->reason);
@@ -233,6 +357,7 @@ bool journal_restore_begin(struct journal *journal, const struct record_journal 
     if (record->epoch != journal->epoch || journal->is_restored)
         return false;
     journal->serial = record->serial;
+    journal->put = journal->in_ring = journal->on_disk = record->serial;
     journal->sent = record->serial;
     journal->confirmed = record->serial;
     journal->run = record->run;

@@ -7,18 +7,26 @@
  * committer's ring, or waits for it like any other (worker/route/outbound.h). Without
  * persistence the journal is off, and nothing may be put.
  *
+ * An entry that is likely to be acknowledged in a moment is put a moment later: it has
+ * its serial, and if it is cancelled meanwhile it is never put. What is put at once makes
+ * those that wait be put first, so serials rise.
+ *
  * A worker starts by asking for what is on disk; until all of that came back nothing
  * may be put, and nothing be taken from clients or other workers.
  */
 
 #include "common/base/list.h"
+#include "common/base/wheel.h"
 #include "common/mqtt/reason.h"
 #include "shm/record.h"
 #include "shm/record_journal.h"
+#include "worker/route/delayed.h"
 #include "worker/route/outbound.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+struct loop;
 
 struct journal {
     struct outbound *outbound;
@@ -28,13 +36,21 @@ struct journal {
     enum record_journal_state state;
     uint64_t epoch;         /* of our RESET */
     uint64_t serial;        /* given out last */
-    uint64_t sent;          /* all up to here are in the ring, if not published yet */
-    uint64_t confirmed;     /* all up to here are on disk, or were refused */
+    uint64_t put;           /* the latest one that was put, */
+    uint64_t in_ring;       /* that is in the ring, */
+    uint64_t on_disk;       /* and that is on disk, or was refused */
+    uint64_t sent;          /* all up to here are in the ring, if not published yet, */
+    uint64_t confirmed;     /* or on disk, or were refused; or cancelled, both */
     uint64_t lost_from;     /* the first that there was no room for; 0: none */
     uint64_t repeated_to;   /* what was lost is put again up to here; 0: not yet */
     uint64_t session_count; /* numbers given out */
     uint32_t run;           /* no other worker process ever had it */
     struct list_node waits; /* of struct journal_wait, by `last` */
+    struct delayed delayed;
+    struct wheel_timer delay_timer;
+    struct loop *loop;
+    uint32_t delay_ms; /* until an entry is put; 0: at once */
+    void (*put_entry)(struct journal *journal, struct session *session, struct delivery *delivery);
 };
 
 /* Somebody who waits until records are on disk; embedded in its owner. */
@@ -50,10 +66,18 @@ struct journal_wait {
 
 /* `peer` is the committer's slot; `is_on` false: there is none. */
 void journal_init(struct journal *journal, struct outbound *outbound, unsigned peer, bool is_on);
+/* From now on entries may wait for `delay_ms`; `put_entry` is to put one, whose record has
+ * its serial already. */
+void journal_use_delay(struct journal *journal, struct loop *loop, uint32_t delay_ms,
+                       void (*put_entry)(struct journal *journal, struct session *session,
+                                         struct delivery *delivery));
+/* At the end of the process: forgets what was to be put later. */
+void journal_done(struct journal *journal);
 /* Asks for what is on disk; `epoch` is the process's. If the journal is on. */
 void journal_start(struct journal *journal, uint64_t epoch);
 
-/* Tells the committer; its serial, which is also set in `record`. */
+/* Tells the committer; its serial, which is also set in `record` (before, if it was
+ * delayed). */
 uint64_t journal_put(struct journal *journal, struct record_journal *record);
 /* The same with the body that it needs: `message`, for `publisher` (a handle, or 0),
  * which pauses while the body waits for the ring. */
@@ -63,6 +87,15 @@ uint64_t journal_put_message(struct journal *journal, struct record_journal *rec
 uint64_t journal_put_body(struct journal *journal, struct record_journal *record,
                           const struct record_message *body, struct message *message,
                           uint32_t publisher);
+/* Puts the entry of this delivery later; its serial, or 0: it is to be put at once. */
+uint64_t journal_delay_entry(struct journal *journal, struct session *session,
+                             struct delivery *delivery);
+/* An entry that was to be put later is not wanted any more. */
+void journal_cancel(struct journal *journal, uint64_t serial);
+/* The same as journal_put(), some time: for a DONE or SENT that nobody waits for. */
+void journal_put_later(struct journal *journal, struct record_journal *record);
+/* Puts all that was to be put later. */
+void journal_put_delayed(struct journal *journal);
 /* Do records wait for room in the ring? */
 bool journal_is_behind(const struct journal *journal);
 

@@ -95,6 +95,8 @@ void pass_on_settle(struct router *router, unsigned peer, uint64_t serial)
         mesh_publish_to(&router->mesh, (unsigned)__builtin_ctzll(passing->unshown));
     if (is_worker && router->journal.serial != serial)
         passing->kept = router->journal.serial;
+    if (ring_held(ring) > ring->size / HELD_SHARE)
+        journal_put_delayed(&router->journal);
     if (passing->waiting == 0) {
         passed(router, peer);
         return;

@@ -1,5 +1,7 @@
 #include "worker/session/delivery.h"
 
+#include "common/base/check.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +27,7 @@ struct delivery *delivery_new(struct message *message, enum qos qos, bool retain
 
 void delivery_free(struct delivery *delivery)
 {
+    check(!delivery->is_delayed);
     list_remove(&delivery->node);
     if (delivery->seq != 0 && delivery->message != NULL)
         delivery->message->kept--;

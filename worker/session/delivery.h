@@ -40,6 +40,7 @@ struct delivery {
     uint8_t retain : 1;      /* as it goes out */
     uint8_t sent : 1;        /* went out before: DUP next time */
     uint8_t must_resend : 1; /* in flight on an old connection, not yet on this one */
+    uint8_t is_delayed : 1;  /* the journal puts its entry, `serial`, later */
     uint8_t must_wait : 1;   /* in flight, but its packet goes out when the journal has it */
     uint32_t subscription_id_count;
     uint32_t subscription_ids[];
