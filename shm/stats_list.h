@@ -35,6 +35,7 @@
     STAT(quarantined, COUNT) /* records set aside */ \
     STAT(log_dropped, COUNT) \
     STAT(restored, GAUGE) /* of a worker: 1 when what was on disk is back */ \
+    STAT(drained, GAUGE)  /* of a worker that stops: 1 when its connections are gone */ \
     STAT(turns, COUNT)    /* passes of the event loop */ \
     STAT(respawns, COUNT) \
     STAT(live_refused, COUNT)      /* writes that the live store had no room for */ \

@@ -36,7 +36,7 @@
 enum {
     STORE_WAIT_STEP_MS = 5,
     STORE_WAIT_MAX_MS = 10000,
-    RESTORE_POLL_MS = 5, /* between looks whether the other workers are as far */
+    POLL_MS = 5,         /* between looks whether the other workers are as far */
     DRAIN_MAX_MS = 1500  /* for the last bytes to the clients at a stop */
 };
 
@@ -50,7 +50,7 @@ struct worker {
     struct protocol protocol;
     struct inbox inbox;
     struct restore restore;
-    struct wheel_timer serve_timer;
+    struct wheel_timer poll_timer; /* the turn that it brings looks at the others */
     struct accept_group *acceptors;
     struct sys_topics *sys; /* worker 0 */
     struct loop_watch bell_watch;
@@ -58,6 +58,7 @@ struct worker {
     uint64_t drain_until_ms; /* 0: not stopping */
     bool is_serving;         /* takes connections */
     bool has_work;           /* do not sleep before the next turn */
+    bool is_last_look;       /* nobody produces any more: what is there now is the last */
     bool is_orphan;          /* the master is gone */
 };
 
@@ -262,15 +263,24 @@ static void set_up_conns(struct worker *w)
 
 /* -- from the start to the first client -- */
 
-/* What others publish must find the way to the sessions that were on disk, wherever
- * they are: so nobody serves before all have them. (Of a worker that dies later the
- * store keeps the routes that matter.) */
-static bool is_restored_everywhere(const struct worker *w)
+static bool is_everywhere(const struct worker *w, enum stat_id stat)
 {
     for (unsigned i = 0; i < w->inherit->region->worker_count; i++)
-        if (stats_get(stats_of(w->inherit->region, i), STAT_restored) == 0)
+        if (stats_get(stats_of(w->inherit->region, i), stat) == 0)
             return false;
     return true;
+}
+
+static void poll_others(struct worker *w)
+{
+    if (!wheel_timer_is_running(&w->poll_timer))
+        wheel_start(loop_wheel(w->loop), &w->poll_timer, loop_now_ms(w->loop) + POLL_MS);
+}
+
+static void on_poll_timer(struct wheel_timer *timer, void *context)
+{
+    (void)timer;
+    (void)context;
 }
 
 static void serve(struct worker *w)
@@ -285,29 +295,24 @@ static void serve(struct worker *w)
     w->has_work = true; /* what this put into rings is to be published before we sleep */
 }
 
+/* What others publish must find the way to the sessions that were on disk, wherever
+ * they are: so nobody serves before all have them. (Of a worker that dies later the
+ * store keeps the routes that matter.) */
 static void serve_when_restored(struct worker *w)
 {
-    struct wheel *wheel = loop_wheel(w->loop);
     if (w->is_serving || w->drain_until_ms != 0 || !restore_is_complete(&w->restore))
         return;
     stats_set(w->router.stats, STAT_restored, 1);
-    if (is_restored_everywhere(w))
+    if (is_everywhere(w, STAT_restored))
         serve(w);
-    else if (!wheel_timer_is_running(&w->serve_timer))
-        wheel_start(wheel, &w->serve_timer, loop_now_ms(w->loop) + RESTORE_POLL_MS);
-}
-
-/* The turn that it brings looks again. */
-static void on_serve_timer(struct wheel_timer *timer, void *context)
-{
-    (void)timer;
-    (void)context;
+    else
+        poll_others(w);
 }
 
 static void start(struct worker *w)
 {
     const struct inherit *in = w->inherit;
-    wheel_timer_init(&w->serve_timer, on_serve_timer);
+    wheel_timer_init(&w->poll_timer, on_poll_timer);
     w->bell_watch.on_readable = on_bell;
     loop_watch_start(w->loop, &w->bell_watch, in->bell_fds[in->slot]);
     w->control_watch.on_readable = on_control;
@@ -350,7 +355,7 @@ static void worker_free(struct worker *w)
     inbox_done(&w->inbox);
     restore_done(&w->restore);
     unsure_done(&w->protocol.unsure);
-    wheel_stop(loop_wheel(w->loop), &w->serve_timer);
+    wheel_stop(loop_wheel(w->loop), &w->poll_timer);
     outbound_done(&w->router.outbound);
     await_done(&w->router.await);
     redistribute_done(&w->router);
@@ -412,13 +417,31 @@ static int take_turn(struct worker *w)
     return 0;
 }
 
-static bool is_done(const struct worker *w)
+/* At a stop: is all that ours and the others' connections left behind where it belongs?
+ * Wills go out as they end, to sessions of other workers, and to the disk. So nobody
+ * leaves before all are through with theirs, and have been looked at once more. */
+static bool is_drained(struct worker *w)
+{
+    if (w->conns.count > 0 || w->has_work || w->router.outbound.blocked != 0)
+        return false;
+    if (w->is_last_look)
+        return true;
+    stats_set(w->router.stats, STAT_drained, 1); /* all of ours is published */
+    w->is_last_look = is_everywhere(w, STAT_drained);
+    if (w->is_last_look)
+        w->has_work = true;
+    else
+        poll_others(w);
+    return false;
+}
+
+static bool is_done(struct worker *w)
 {
     if (w->is_orphan)
         return true;
     if (w->drain_until_ms == 0)
         return false;
-    return w->conns.count == 0 || clock_now_ms() >= w->drain_until_ms;
+    return clock_now_ms() >= w->drain_until_ms || is_drained(w);
 }
 
 int worker_run(const struct inherit *inherit)
