@@ -217,15 +217,19 @@ static struct session *make_session(struct conn *conn, const struct mqtt_connect
     return s;
 }
 
-/* The first record that the CONNACK has to wait for; 0: none. The end of an old session
- * is on disk with the begin of the new one, and the will of a session that lasts with it. */
-static uint64_t keep(struct protocol *protocol, struct session *s, bool has_ended_kept)
+/* Tells the journal of the session and its will. The first record that the CONNACK has to
+ * wait for; 0: none. The end of an old session is on disk with the begin of the new one. */
+static uint64_t keep(struct protocol *protocol, struct session *s, const struct mqtt_connect *c,
+                     bool has_ended_kept)
 {
-    uint64_t last = protocol->router->journal.serial;
-    uint64_t serial = keep_session(protocol, s);
-    if (serial != 0)
-        return serial;
-    return has_ended_kept ? last : 0;
+    const struct journal *journal = &protocol->router->journal;
+    uint64_t last = journal->serial;
+    uint64_t first = keep_session(protocol, s);
+    if (c->has_will && !will_take(protocol, s, c))
+        log_warning("No memory for the will of client %s.", log_text(c->client_id).text);
+    if (first == 0 && has_ended_kept)
+        return last;
+    return first == 0 && journal->serial != last ? last + 1 : first;
 }
 
 void attach(struct conn *conn, const struct mqtt_connect *connect, bool is_assigned)
@@ -244,9 +248,7 @@ void attach(struct conn *conn, const struct mqtt_connect *connect, bool is_assig
     set_up_conn(conn, s, connect);
     stats_add(protocol->stats, STAT_clients_connected, 1);
     stats_add(protocol->stats, STAT_connects_received, 1);
-    uint64_t first = keep(protocol, s, was_kept && !is_present);
-    if (connect->has_will && !will_take(protocol, s, connect))
-        log_warning("No memory for the will of client %s.", log_text(connect->client_id).text);
+    uint64_t first = keep(protocol, s, connect, was_kept && !is_present);
     log_connected(conn, connect);
     struct mqtt_connack connack = connack_of(protocol, conn, connect);
     connack.session_present = is_present;
