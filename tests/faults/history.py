@@ -140,8 +140,9 @@ class Session:
         self.new = collections.Counter()  # deliveries without DUP
         self.latest = {}  # (publisher, topic, QoS of sending): number of the latest first delivery
         self.open_1 = {}  # packet id: message and count of faults then; received, not answered
-        self.open_2 = {}  # packet id: message; received, not released
+        self.open_2 = {}  # packet id: message, and when; received, not released
         self.exists_since = None
+        self.connected_at = 0.0
 
 
 class Checker:
@@ -158,7 +159,8 @@ class Checker:
         self.fault_times = [e.at for e in events if e.kind == "fault"]
         self.window = window
         self.total_faults = [e.at for e in events if e.kind == "fault" and e.text == "everything"]
-        self.faults = 0  # so far
+        self.faults = 0  # so far,
+        self.fault_at = 0.0  # and the time of the latest
 
     def add(self, kind, text):
         self.violations.append(Violation(kind, text))
@@ -223,6 +225,7 @@ class Checker:
     def on_connect(self, e):
         """CONNACK; `clean`: nothing is to be kept."""
         session = self.sessions[e.client]
+        session.connected_at = e.at
         if e.clean:
             return
         if session.exists_since is None:
@@ -246,8 +249,15 @@ class Checker:
         session.subscriptions = [s._replace(until=e.at) if s.text == e.topic else s
                                  for s in session.subscriptions]
 
-    def on_fault(self, _):
+    def on_fault(self, e):
         self.faults += 1
+        self.fault_at = e.at
+
+    def faults_of(self, session, at):
+        """How many there had been when the broker sent what came at this moment: just after a
+        fault it may be of before, on a connection that is older."""
+        is_old = self.faults > 0 and session.connected_at < self.fault_at >= at - NEAR_S
+        return self.faults - is_old
 
     def on_recv(self, e):
         session = self.sessions[e.client]
@@ -269,25 +279,26 @@ class Checker:
             self.recv_1(session, e, sent)
 
     def recv_1(self, session, e, sent):
+        faults = self.faults_of(session, e.at)
         old = session.open_1.get(e.packet_id) if e.qos == 1 else None
-        if old is not None and old[1] == self.faults and not (e.dup and old[0] == e.id):
+        if old is not None and old[1] == faults and not (e.dup and old[0] == e.id):
             self.add("dup", f"{e.client}: id {e.packet_id} of {old[0]} again with {e.id}")
         if e.qos == 1:
-            session.open_1[e.packet_id] = (e.id, self.faults)
+            session.open_1[e.packet_id] = (e.id, faults)
         session.new[e.id] += not e.dup
         if session.new[e.id] > sent.count and not self.is_excused(session.first_at[e.id]):
             self.add("dup", f"{e.client}: {e.id} came again without DUP")
         self.deliver(session, e)
 
     def recv_2(self, session, e):
-        if e.packet_id in session.open_2:
-            if session.open_2[e.packet_id] != e.id:
-                self.add("dup", f"{e.client}: id {e.packet_id} of "
-                                f"{session.open_2[e.packet_id]} again with {e.id}")
+        id_, at = session.open_2.get(e.packet_id, (None, 0))
+        if id_ is not None and (id_ == e.id or not self.is_excused(at)):
+            if id_ != e.id:
+                self.add("dup", f"{e.client}: id {e.packet_id} of {id_} again with {e.id}")
             if not e.dup:
                 self.add("dup", f"{e.client}: {e.id} came again without DUP")
             return
-        session.open_2[e.packet_id] = e.id
+        session.open_2[e.packet_id] = (e.id, e.at)
         self.deliver(session, e)
 
     def deliver(self, session, e):
@@ -320,8 +331,9 @@ class Checker:
         for packet_id, (id_, faults) in session.open_1.items():
             if faults == self.faults:
                 self.add("resend", f"{client}: {id_} id {packet_id}")
-        for packet_id, id_ in session.open_2.items():
-            self.add("resend", f"{client}: {id_} id {packet_id}, no PUBREL")
+        for packet_id, (id_, at) in session.open_2.items():
+            if not self.is_excused(at):
+                self.add("resend", f"{client}: {id_} id {packet_id}, no PUBREL")
 
     def check_received(self, who, subscriptions, received):
         """Each message that was acknowledged and that these subscriptions ask for."""
@@ -395,7 +407,7 @@ class Checker:
     def on_will_received(self, session, e):
         is_new = e.qos < 2 or e.packet_id not in session.open_2
         if e.qos == 2:
-            session.open_2[e.packet_id] = e.id
+            session.open_2[e.packet_id] = (e.id, e.at)
         if is_new and not (e.qos == 1 and e.dup):
             session.new[e.id] += 1
         session.first_at.setdefault(e.id, e.at)
@@ -414,7 +426,8 @@ class Checker:
             self.add("will", f"{client}: {id_} did not come")
         if verdict == "must not" and id_ in session.first_at and not is_unsure:
             self.add("will", f"{client}: {id_} came after DISCONNECT")
-        if session.new[id_] > 1 and not (event.qos < 2 and is_unsure):
+        may_repeat = event.qos < 2 and is_unsure
+        if session.new[id_] > 1 and not may_repeat and not self.is_excused(session.first_at[id_]):
             self.add("will", f"{client}: {id_} came twice")
 
 

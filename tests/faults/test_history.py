@@ -310,6 +310,41 @@ def test_window_excuses_the_last_second_only():
     assert kinds(broken(49.5)) == {"lost"}
 
 
+def test_window_excuses_qos_2_that_the_broker_forgot():
+    """It was received in the last second: there may be no PUBREL, and the id be used again."""
+    events = story()
+    at = find(events, "recv", "s2", id=("p", 5), dup=True)
+    del events[at:at + 2]
+    at = find(events, "recv", "s2", id=("p", 5))
+    events[at] = events[at]._replace(at=49.9)
+    assert kinds(events, window=1) == set()
+    assert kinds(events) == {"resend"}
+    change(events, find(events, "recv", "s2", id=("p", 9)), packet_id=6)
+    change(events, find(events, "release", "s2", id=("p", 9)), packet_id=6)
+    assert kinds(events, window=1) == set()
+    assert "dup" in kinds(events)
+
+
+def test_what_comes_late_from_before_a_fault_may_come_again_with_another_id():
+    """The client reads what was sent to it when the broker is dead already."""
+    def late(seconds):
+        events = story()
+        sent = Event(49.5, "send", "p", id=("p", 12), topic="load/p", qos=1, packet_id=13)
+        fault = find(events, "fault")
+        got = Event(events[fault].at + seconds, "recv", "s1", id=("p", 12), topic="load/p", qos=1,
+                    packet_id=70)
+        events[fault:fault + 1] = [sent, events[fault], got]
+        acked = [sent._replace(at=99, dup=True)]
+        acked += [sent._replace(at=99, kind=kind) for kind in ("ack", "complete")]
+        again = got._replace(at=99, packet_id=71)
+        events += acked
+        events += [e._replace(at=99) for e in (again, again._replace(client="s2", packet_id=72))]
+        events += [e._replace(kind="answer") for e in events[-2:]]
+        return events
+    assert kinds(late(0.01)) == set()
+    assert kinds(late(1)) == {"resend"}
+
+
 def test_payload_is_whole_or_nothing():
     rng = random.Random(1)
     for size in (0, 30, 5000):

@@ -70,8 +70,9 @@ def will(broker, **props):
 
 
 def wills(broker, watcher_id):
+    """New ones: a kill may come before the acknowledgement of what the watcher has had."""
     watcher = back(broker, watcher_id)
-    return wire.payloads(wire.fence(watcher, broker.connect(), qos=1))
+    return wire.payloads(p for p in wire.fence(watcher, broker.connect(), qos=1) if not p.dup)
 
 
 @PERSISTENCE
