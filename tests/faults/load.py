@@ -300,10 +300,12 @@ class Reader(Actor):
         at = time.monotonic()
         self.client.subscribe(topic, qos=0)
         self.client.ping()
-        kept = [p for p in self.client.stash if p.retain]
+        # One that was published meanwhile is newer, and comes in place of what is retained.
+        got = [p for p in self.client.stash if p.retain] or list(self.client.stash)[-1:]
+        data = got[0].payload if got else b""
         self.client.stash.clear()
-        id_ = id_of(kept[0].payload) if kept else None
-        event = dict(id=id_, topic=topic, text="torn" if kept and id_ is None else "")
+        id_ = id_of(data) if data else None
+        event = dict(id=id_, topic=topic, text="torn" if data and id_ is None else "")
         self.history.log_at(at, "read", self.name, **event)
         self.client.unsubscribe(topic)
 
@@ -315,6 +317,7 @@ class Load:
         self.port, self.seed, self.pause_s = port, seed, pause_s
         self.history = History()
         tail = str(seed)
+        group = f"$share/g{seed}/load/#"  # without the members of a load before
         self.publishers = [
             Publisher(self, "p5-" + tail), Publisher(self, "p3-" + tail, V311),
             Publisher(self, "clean-" + tail, clean=True),
@@ -323,8 +326,8 @@ class Load:
             Subscriber(self, "steady-" + tail), Subscriber(self, "old-" + tail, V311, qos=1),
             Subscriber(self, "away-" + tail, away=0.02),
             Subscriber(self, "watch-" + tail, text="wills/#"),
-            Subscriber(self, "member1-" + tail, text="$share/g/load/#", away=0.01),
-            Subscriber(self, "member2-" + tail, text="$share/g/load/#")]
+            Subscriber(self, "member1-" + tail, text=group, away=0.01),
+            Subscriber(self, "member2-" + tail, text=group)]
         self.offline = Subscriber(self, "offline-" + tail)
         self.others = [
             Mortal(self, "mortal1-" + tail), Mortal(self, "mortal2-" + tail, qos=2),
