@@ -301,13 +301,15 @@ class Reader(Actor):
         self.client.subscribe(topic, qos=0)
         self.client.ping()
         # One that was published meanwhile is newer, and comes in place of what is retained.
-        got = [p for p in self.client.stash if p.retain] or list(self.client.stash)[-1:]
+        live = [p for p in self.client.stash if p.topic == topic]
+        got = [p for p in live if p.retain] or live[-1:]
         data = got[0].payload if got else b""
         self.client.stash.clear()
         id_ = id_of(data) if data else None
         event = dict(id=id_, topic=topic, text="torn" if data and id_ is None else "")
         self.history.log_at(at, "read", self.name, **event)
         self.client.unsubscribe(topic)
+        self.client.stash.clear()
 
 
 class Load:
