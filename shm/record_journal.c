@@ -31,7 +31,8 @@ enum {
     FLAG_CONNECTED = 1,
     FLAG_RETAIN = 2,
     FLAG_RELEASED = 4,
-    FLAGS_ALL = FLAG_CONNECTED | FLAG_RETAIN | FLAG_RELEASED,
+    FLAG_UNSURE = 8,
+    FLAGS_ALL = FLAG_CONNECTED | FLAG_RETAIN | FLAG_RELEASED | FLAG_UNSURE,
     QOS_MAX = 2,
     OPTIONS_MAX = 0x3F, /* [MQTT-3.8.3-5]: the upper two bits are reserved */
     FIXED_MAX = 64      /* bytes of all fields but name and ids, at most */
@@ -55,6 +56,7 @@ static const struct {
     {RECORD_KEEP_RETAINED, SERIAL | MESSAGE},
     {RECORD_KEEP_WILL, SERIAL | MESSAGE},
     {RECORD_FORGET_WILL, SERIAL | NAME},
+    {RECORD_HAD, SESSION | MESSAGE},
     {RECORD_RESTORE_BEGIN, SERIAL | EPOCH | RUN},
     {RECORD_RESTORE_END, EPOCH},
     {RECORD_JOURNAL_STATE, STATE},
@@ -78,7 +80,8 @@ bool record_is_journal(uint16_t kind)
 static uint8_t flags_of(const struct record_journal *journal)
 {
     return (uint8_t)((journal->connected ? FLAG_CONNECTED : 0) |
-                     (journal->retain ? FLAG_RETAIN : 0) | (journal->released ? FLAG_RELEASED : 0));
+                     (journal->retain ? FLAG_RETAIN : 0) | (journal->released ? FLAG_RELEASED : 0) |
+                     (journal->unsure ? FLAG_UNSURE : 0));
 }
 
 static bool is_valid(const struct record_journal *journal, unsigned fields)
@@ -190,6 +193,7 @@ static void get_flags(struct reader *r, struct record_journal *journal)
     journal->connected = (flags & FLAG_CONNECTED) != 0;
     journal->retain = (flags & FLAG_RETAIN) != 0;
     journal->released = (flags & FLAG_RELEASED) != 0;
+    journal->unsure = (flags & FLAG_UNSURE) != 0;
     if ((flags & ~FLAGS_ALL) != 0)
         r->bad = true;
 }

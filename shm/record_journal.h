@@ -32,6 +32,9 @@
  *     RESTORE_BEGIN   epoch (of the RESET), serial (the last one known: the worker's go
  *                     on from there), run; again, when a store process died meanwhile
  *     SESSION, SUBSCRIBE, RECEIVED, ENQUEUE, KEEP_WILL as above, with serial 0
+ *     HAD             session, message_id (of any worker's session): it was done with this
+ *                                   message, which may come once more; so may that of an
+ *                                   ENQUEUE with `unsure`
  *     RESTORE_END     epoch
  *     JOURNAL_STATE   state
  *
@@ -75,6 +78,7 @@ struct record_journal {
     bool connected;
     bool retain;
     bool released;
+    bool unsure;
     struct bytes name; /* not empty where a kind has it */
     struct bytes ids;  /* subscription identifiers: uint32_t each, not aligned */
 };

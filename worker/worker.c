@@ -36,8 +36,8 @@
 enum {
     STORE_WAIT_STEP_MS = 5,
     STORE_WAIT_MAX_MS = 10000,
-    POLL_MS = 5,         /* between looks whether the other workers are as far */
-    DRAIN_MAX_MS = 1500  /* for the last bytes to the clients at a stop */
+    POLL_MS = 5,        /* between looks whether the other workers are as far */
+    DRAIN_MAX_MS = 1500 /* for the last bytes to the clients at a stop */
 };
 
 struct worker {
@@ -358,6 +358,7 @@ static void worker_free(struct worker *w)
     wheel_stop(loop_wheel(w->loop), &w->poll_timer);
     outbound_done(&w->router.outbound);
     await_done(&w->router.await);
+    had_done(&w->router.had);
     redistribute_done(&w->router);
     filters_done(&w->router.filters);
     publishers_done(&w->router.publishers);

@@ -104,7 +104,7 @@ static enum mqtt_reason check_publish(struct conn *conn, struct mqtt_publish *p)
 }
 
 static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mqtt_reason reason,
-                        const struct route_result *result)
+                        const struct route_result *result, bool is_repeat)
 {
     struct session *s = conn->session;
     if (p->message.qos == QOS_AT_MOST_ONCE)
@@ -114,6 +114,7 @@ static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mq
         .type = p->message.qos == QOS_AT_LEAST_ONCE ? PACKET_PUBACK : PACKET_PUBREC,
         .reason = (uint16_t)reason,
         .begun = p->message.qos == QOS_EXACTLY_ONCE ? result->message_id : 0,
+        .is_repeat = is_repeat,
     };
     publishers_acknowledge(s->publisher, &ack, result->workers, result->kept);
 }
@@ -264,7 +265,7 @@ void on_publish(struct conn *conn, const struct frame_header *header, struct byt
         conn_close(conn, REASON_UNSPECIFIED_ERROR);
     if (!result.is_matched)
         refusal = REASON_NO_MATCHING_SUBSCRIBERS;
-    acknowledge(conn, &p, refusal, &result);
+    acknowledge(conn, &p, refusal, &result, known.message_id != 0);
     if (conn->session != NULL && conn->version == MQTT_V5)
         publishers_pace(conn->session->publisher, conn->session->receive_max);
 }

@@ -172,6 +172,12 @@ static struct delivery *new_delivery(const struct restore *restore,
     return d;
 }
 
+static void take_had(struct restore *restore, const struct record_journal *record)
+{
+    if (!had_add(&restore->protocol->router->had, record->session, record->message_id))
+        no_memory();
+}
+
 static void take_delivery(struct restore *restore, const struct record_journal *record)
 {
     struct session *s = restore->session;
@@ -181,6 +187,8 @@ static void take_delivery(struct restore *restore, const struct record_journal *
         return;
     }
     struct delivery *d = new_delivery(restore, record);
+    if (record->unsure)
+        take_had(restore, record);
     if (s->seq < d->seq)
         s->seq = d->seq;
     if (record->packet_id == 0)
@@ -213,6 +221,7 @@ static void begin(struct restore *restore, const struct record_journal *record)
         return;
     lifecycle_free_all(restore->protocol);
     unsure_done(&restore->protocol->unsure);
+    had_done(&router->had);
     router_use_run(router, record->run);
 }
 
@@ -239,6 +248,8 @@ void restore_take(struct restore *restore, const struct record_journal *record)
         end(restore);
     else if (record->kind == RECORD_SESSION)
         take_session(restore, record);
+    else if (record->kind == RECORD_HAD)
+        take_had(restore, record);
     else if (record->kind != RECORD_KEEP_WILL)
         take_own(restore, record);
 }

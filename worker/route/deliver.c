@@ -184,10 +184,16 @@ static bool fits_queue(const struct router *router, const struct session *sessio
     return session_has_room(session, (uint32_t)size, t->queued_messages_max, t->queued_bytes_max);
 }
 
+bool deliver_is_known(struct router *router, const struct session *session, uint64_t message_id)
+{
+    return session_has_message(session, message_id) ||
+           had_contains(&router->had, session->number, message_id);
+}
+
 static void enqueue(struct router *router, struct session *session, struct publication *p,
                     const struct deliver_terms *terms)
 {
-    if (p->is_repeat && session_has_message(session, p->message_id))
+    if (p->is_repeat && deliver_is_known(router, session, p->message_id))
         return;
     if (!fits_queue(router, session, p))
         drop_expired(router, session);

@@ -31,6 +31,10 @@ bool deliver_terms_of(const struct router *router, const struct subscription *su
 void deliver_live(struct router *router, struct subscription *subscription,
                   struct publication *publication);
 
+/* Has the session, or had it before a restart, this message, which comes once more? Looks
+ * at all that it has. */
+bool deliver_is_known(struct router *router, const struct session *session, uint64_t message_id);
+
 /* What would become of a live message, from best to worst. */
 enum deliver_prospect {
     DELIVER_AT_ONCE,

@@ -176,7 +176,7 @@ static void acknowledge(struct publisher *p, const struct publisher_ack *ack, ui
 {
     struct settle *settle = p->all->settle;
     bool begins = ack->begun != 0 && !reason_is_error((enum mqtt_reason)ack->reason);
-    uint64_t unsure = workers == 0 ? 0 : ack->begun;
+    uint64_t unsure = workers == 0 && !ack->is_repeat ? 0 : ack->begun;
     uint64_t received =
         begins ? entry_received(p->all->journal, p->conn->session, ack->packet_id, unsure) : 0;
     settle_acknowledge(settle, &p->unsettled, ack, workers, kept != 0 ? kept : received);

@@ -29,6 +29,7 @@ struct publisher_ack {
     uint16_t reason;    /* enum mqtt_reason */
     bool has_crossed;   /* on its way back: it waited for other workers */
     uint64_t begun;     /* PUBREC: message that begins with this packet id; 0: it is known */
+    bool is_repeat;     /* of a message of before a restart, which may come once more */
 };
 
 struct settle {

@@ -50,9 +50,14 @@ static unsigned next_worker(uint64_t workers, unsigned after)
     return (unsigned)__builtin_ctzll(above != 0 ? above : workers);
 }
 
-static bool may_ask(struct router *router, enum deliver_prospect prospect)
+/* What came from another worker, whose publisher is to be told that it is on disk, stays
+ * where it can be kept: that publisher's worker waits for us, and for nobody else. */
+static bool may_ask(struct router *router, const struct publication *publication,
+                    enum deliver_prospect prospect)
 {
     uint64_t now = loop_now_ms(router->loop);
+    if (publication->is_arrival && publication->qos > 0 && router->journal.is_on)
+        return prospect == DELIVER_NEVER;
     if (prospect != DELIVER_SOON)
         return prospect > DELIVER_SOON;
     if (router->asked_at_ms != now)
@@ -116,14 +121,44 @@ static bool find_worker(struct router *router, const struct publication *publica
     return true;
 }
 
-uint64_t shared_deliver(struct router *router, struct publication *publication,
-                        const struct hash128 *id)
+/* -- what may have been delivered before -- */
+
+static bool has_known(struct router *router, const struct group *group, uint64_t message_id)
+{
+    if (group == NULL)
+        return false;
+    list_for_each(node, &group->members) {
+        const struct subscription *s = list_owner(node, struct subscription, filter_node);
+        if (deliver_is_known(router, s->session, message_id))
+            return true;
+    }
+    return false;
+}
+
+/* The next worker whose members may know it; false when all were asked. */
+static bool find_asked(struct router *router, const struct publication *publication,
+                       const struct hash128 *id, unsigned *ret_worker)
+{
+    uint64_t self = UINT64_C(1) << router->self;
+    struct trie_group group;
+    if (lookup_group(router, publication->topic, id, &group) != LOOKUP_GROUP_FOUND)
+        return false;
+    if (publication->hops + 1U >= count_of(group.any | self))
+        return false;
+    *ret_worker = next_worker(group.any & ~self, router->self);
+    return true;
+}
+
+/* Nobody's: to the best member, wherever. */
+static uint64_t deliver_new(struct router *router, struct publication *publication,
+                            const struct hash128 *id)
 {
     struct group *group = filters_find_group(&router->filters, id);
     enum deliver_prospect prospect;
     struct subscription *s = find_member(router, group, publication, &prospect);
     unsigned worker;
-    if (may_ask(router, prospect) && find_worker(router, publication, id, prospect, &worker)) {
+    if (may_ask(router, publication, prospect) &&
+        find_worker(router, publication, id, prospect, &worker)) {
         pass_on_message(router, publication, worker, id);
         return UINT64_C(1) << worker;
     }
@@ -134,4 +169,32 @@ uint64_t shared_deliver(struct router *router, struct publication *publication,
     turn(group, s); /* once more: so that the equally good take turns */
     deliver_live(router, s, publication);
     return 0;
+}
+
+/* A repeat goes once around, and to a member only when none of any worker knows it. */
+static uint64_t deliver_repeat(struct router *router, struct publication *publication,
+                               const struct hash128 *id)
+{
+    const struct group *group = filters_find_group(&router->filters, id);
+    unsigned worker;
+    if (has_known(router, group, publication->message_id))
+        return 0;
+    if (find_asked(router, publication, id, &worker)) {
+        pass_on_message(router, publication, worker, id);
+        return UINT64_C(1) << worker;
+    }
+    uint8_t hops = publication->hops;
+    publication->hops = 0;
+    publication->is_repeat = false;
+    uint64_t workers = deliver_new(router, publication, id);
+    publication->hops = hops;
+    publication->is_repeat = true;
+    return workers;
+}
+
+uint64_t shared_deliver(struct router *router, struct publication *publication,
+                        const struct hash128 *id)
+{
+    return publication->is_repeat ? deliver_repeat(router, publication, id)
+                                  : deliver_new(router, publication, id);
 }

@@ -4,6 +4,7 @@
 #include "master/store/durable/durable_body.h"
 #include "master/store/durable/durable_message.h"
 #include "master/store/durable/durable_row.h"
+#include "master/store/durable/durable_unsure.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -56,9 +57,15 @@ static int get_delivery(struct apply *a, const struct durable_key *key,
     return r == -EBADMSG ? -ENOENT : r;
 }
 
-static int leave_body(struct apply *a, uint64_t message_id)
+/* The delivery does not need its body any more. */
+static int leave_body(struct apply *a, const struct record_journal *old)
 {
-    return message_id == 0 ? 0 : durable_body_leave(a->durable, a->batch, message_id);
+    if (old->message_id == 0)
+        return 0;
+    int r = durable_body_leave(a->durable, a->batch, old->message_id);
+    if (r == 0 && old->qos == DURABLE_UNSURE_QOS)
+        r = durable_unsure_had(a->durable, old->message_id, old->session);
+    return r;
 }
 
 static int delete_delivery(struct apply *a, const struct durable_key *key)
@@ -66,7 +73,7 @@ static int delete_delivery(struct apply *a, const struct durable_key *key)
     struct record_journal old;
     int r = get_delivery(a, key, &old);
     if (r == 0)
-        r = leave_body(a, old.message_id);
+        r = leave_body(a, &old);
     if (r < 0 && r != -ENOENT)
         return r;
     r = durable_env_delete(a->durable->env, key);
@@ -85,7 +92,7 @@ static int update_delivery(struct apply *a, struct durable_change *change)
     if (change->journal.packet_id != 0)
         row.packet_id = change->journal.packet_id;
     if (change->journal.released) {
-        r = leave_body(a, row.message_id);
+        r = leave_body(a, &row);
         row.message_id = 0;
         row.released = true;
     }
@@ -116,7 +123,7 @@ static int put_delivery(struct apply *a, struct durable_change *change)
             return 0;
         }
         if (r == 0)
-            r = leave_body(a, old.message_id);
+            r = leave_body(a, &old);
         if (r < 0)
             return r;
     }
@@ -137,6 +144,39 @@ static int apply_delivery(struct apply *a, struct durable_change *change)
     unreachable();
 }
 
+/* -- QoS 2 ids from clients -- */
+
+/* The message that may come once more under this id; 0: none. */
+static uint64_t unsure_of(struct apply *a, const struct durable_key *key)
+{
+    struct record_journal old;
+    struct bytes content;
+    bool is_there = durable_env_get(a->durable->env, key, &content) == 0 &&
+                    durable_row_decode(&a->durable->clock, key, content, &old);
+    return is_there ? old.message_id : 0;
+}
+
+static int delete_received(struct apply *a, const struct durable_key *key)
+{
+    uint64_t unsure = unsure_of(a, key);
+    int r = unsure == 0 ? 0 : durable_unsure_end(a->durable, unsure);
+    return r < 0 ? r : delete_row(a, key);
+}
+
+static int put_received(struct apply *a, struct durable_change *change)
+{
+    uint64_t old = unsure_of(a, &change->key);
+    uint64_t unsure = change->journal.message_id;
+    if (take_room(a, change, ROW_OVERHEAD) < 0)
+        return 0;
+    int r = old == 0 || old == unsure ? 0 : durable_unsure_end(a->durable, old);
+    if (r == 0 && unsure != 0 && unsure != old)
+        r = durable_unsure_begin(a->durable, unsure);
+    return r < 0 ? r
+                 : durable_row_put(a->durable->env, &a->durable->clock, &change->key,
+                                   &change->journal);
+}
+
 /* -- sessions -- */
 
 /* All rows of one kind that a session has. */
@@ -150,7 +190,9 @@ static int delete_rows(struct apply *a, enum durable_kind kind, uint64_t session
         if (r == -EBADMSG)
             r = 0;
         if (r == 0)
-            r = kind == DURABLE_QUEUE ? delete_delivery(a, &key) : delete_row(a, &key);
+            r = kind == DURABLE_QUEUE      ? delete_delivery(a, &key)
+                : kind == DURABLE_RECEIVED ? delete_received(a, &key)
+                                           : delete_row(a, &key);
     }
     return r == -ENOENT ? 0 : r;
 }
@@ -213,6 +255,10 @@ static int apply_change(struct apply *a, struct durable_change *change)
         return 0;
     if (kind == DURABLE_QUEUE)
         return apply_delivery(a, change);
+    if (kind == DURABLE_RECEIVED && change->action == DURABLE_DELETE)
+        return delete_received(a, &change->key);
+    if (kind == DURABLE_RECEIVED)
+        return put_received(a, change);
     return change->action == DURABLE_DELETE ? delete_row(a, &change->key) : put_row(a, change);
 }
 
@@ -241,12 +287,23 @@ static int put_serials(struct apply *a, const uint64_t *serials, unsigned worker
     return r == 0 ? durable_clock_note(&a->durable->clock, a->durable->env) : r;
 }
 
-static int fill(struct apply *a, const uint64_t *serials, unsigned worker_count)
+static int apply_those(struct apply *a, bool are_received)
 {
     int r = 0;
-    list_for_each(node, &a->batch->changes)
-        if (r == 0)
-            r = apply_change(a, list_owner(node, struct durable_change, node));
+    list_for_each(node, &a->batch->changes) {
+        struct durable_change *change = list_owner(node, struct durable_change, node);
+        if (r == 0 && (durable_key_kind(&change->key) == DURABLE_RECEIVED) == are_received)
+            r = apply_change(a, change);
+    }
+    return r;
+}
+
+static int fill(struct apply *a, const uint64_t *serials, unsigned worker_count)
+{
+    /* QoS 2 ids first: what of theirs is unsure must be known when deliveries end. */
+    int r = apply_those(a, true);
+    if (r == 0)
+        r = apply_those(a, false);
     if (r == 0)
         r = durable_body_write(a->durable, a->batch);
     if (r == 0 && durable_env_is_changed(a->durable->env))

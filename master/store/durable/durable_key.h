@@ -17,6 +17,7 @@
  *   MESSAGE       message id, 0 or 1        how many deliveries need it; its body
  *   RETAINED      hash of topic
  *   WILL          hash of client id
+ *   UNSURE        message id, session or 0  see durable_unsure.h
  *
  * Numbers are big-endian, so rows of a session are neighbours and in order. Names
  * are hashed, because LMDB's keys end at 511 bytes; they stand in the value.
@@ -39,7 +40,8 @@ enum durable_kind {
     DURABLE_QUEUE,
     DURABLE_MESSAGE,
     DURABLE_RETAINED,
-    DURABLE_WILL
+    DURABLE_WILL,
+    DURABLE_UNSURE
 };
 
 enum {

@@ -2,6 +2,7 @@
 
 #include "master/store/durable/durable_message.h"
 #include "master/store/durable/durable_row.h"
+#include "master/store/durable/durable_unsure.h"
 
 #include <errno.h>
 
@@ -24,6 +25,9 @@ static void enter_next(struct durable_restore *restore)
     uint64_t session;
     switch (restore->phase) {
     case DURABLE_RESTORE_SESSIONS: /* there are no more */
+        enter(restore, DURABLE_RESTORE_HAD, durable_key_of(DURABLE_UNSURE));
+        break;
+    case DURABLE_RESTORE_HAD:
         enter(restore, DURABLE_RESTORE_WILLS, durable_key_of(DURABLE_WILL));
         break;
     case DURABLE_RESTORE_SUBSCRIPTIONS:
@@ -62,6 +66,19 @@ static void take_body(struct durable *durable, struct durable_item *item)
     item->has_message = durable_env_get(durable->env, &key, &content) == 0 &&
                         durable_message_decode(&durable->clock, content, &item->message);
     item->is_damaged = !item->has_message;
+    item->journal.unsure = item->journal.qos == DURABLE_UNSURE_QOS &&
+                           durable_unsure_is(durable, item->journal.message_id);
+}
+
+/* Who had it: false for the row of the message itself. */
+static bool take_had(struct durable_item *item)
+{
+    item->journal = (struct record_journal){
+        .kind = RECORD_HAD,
+        .session = durable_key_second(&item->key),
+        .message_id = durable_key_first(&item->key),
+    };
+    return item->journal.session != 0;
 }
 
 /* Makes the item of a row. False for one that is not wanted. */
@@ -71,6 +88,8 @@ static bool take_row(struct durable *durable, struct bytes content, durable_rest
     struct record_journal *journal = &item->journal;
     if (item->is_damaged)
         return true;
+    if (durable_key_kind(&item->key) == DURABLE_UNSURE)
+        return take_had(item);
     if (durable_key_kind(&item->key) == DURABLE_WILL) {
         item->is_damaged = !durable_message_decode(&durable->clock, content, &item->message);
         item->has_message = !item->is_damaged;

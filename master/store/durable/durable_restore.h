@@ -3,7 +3,8 @@
 
 /*
  * All that a worker has to know: its sessions one after the other, each with its
- * subscriptions, QoS 2 ids and deliveries (by seq), and then wills. A walk that
+ * subscriptions, QoS 2 ids and deliveries (by seq); then who had what may come once more
+ * (durable_unsure.h, of all sessions), and wills. A walk that
  * remembers keys and not pages, so it may go on in a later transaction; whatever
  * the walked sessions' own worker changes must wait until it is over.
  */
@@ -18,6 +19,7 @@ enum durable_restore_phase {
     DURABLE_RESTORE_SUBSCRIPTIONS,
     DURABLE_RESTORE_RECEIVED,
     DURABLE_RESTORE_DELIVERIES,
+    DURABLE_RESTORE_HAD,
     DURABLE_RESTORE_WILLS
 };
 

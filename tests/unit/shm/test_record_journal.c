@@ -38,6 +38,7 @@ static struct record_journal sample(size_t index)
          .qos = 2,
          .retain = true,
          .released = true,
+         .unsure = true,
          .ids = ids},
         {.kind = RECORD_SENT, .serial = 1, .session = 2, .seq = 3, .packet_id = 65535},
         {.kind = RECORD_RELEASED, .serial = 1, .session = 2, .seq = 3},
@@ -47,6 +48,7 @@ static struct record_journal sample(size_t index)
         {.kind = RECORD_KEEP_RETAINED, .serial = 1, .message_id = 2},
         {.kind = RECORD_KEEP_WILL, .serial = 1, .message_id = 2},
         {.kind = RECORD_FORGET_WILL, .serial = 1, .name = name},
+        {.kind = RECORD_HAD, .session = 2, .message_id = 3},
         {.kind = RECORD_RESTORE_BEGIN, .serial = 1, .epoch = 2, .run = 3},
         {.kind = RECORD_RESTORE_END, .epoch = 2},
         {.kind = RECORD_JOURNAL_STATE, .state = RECORD_JOURNAL_FAILING},
@@ -65,6 +67,7 @@ static void assert_same(const struct record_journal *a, const struct record_jour
     assert_true(a->version == b->version && a->qos == b->qos && a->options == b->options);
     assert_true(a->state == b->state && a->connected == b->connected);
     assert_true(a->retain == b->retain && a->released == b->released);
+    assert_true(a->unsure == b->unsure);
     record_fixture_assert_bytes(a->name, b->name);
     record_fixture_assert_bytes(a->ids, b->ids);
 }
@@ -114,10 +117,10 @@ static void test_record_get_journal_refuses_bad_fields(void **state)
         uint8_t value;
     } rows[] = {
         {1, 2, 6},    /* SESSION: version */
-        {1, 1, 0x08}, /* flags */
+        {1, 1, 0x10}, /* flags */
         {3, 1, 0x40}, /* SUBSCRIBE: options */
         {5, 2, 3},    /* ENQUEUE: qos */
-        {16, 1, 3},   /* JOURNAL_STATE: state */
+        {17, 1, 3},   /* JOURNAL_STATE: state */
     };
     struct record_fixture *w = *state;
 

@@ -235,6 +235,98 @@ static void test_durable_apply_twice_is_once(void **state)
     durable_close(&d);
 }
 
+/* -- QoS 2 that may come once more -- */
+
+/* What a worker is told of sessions and messages: the number of RECORD_HAD, and of ENQUEUEs
+ * that are unsure. */
+static void count_unsure(struct durable *d, unsigned *ret_had, unsigned *ret_queued)
+{
+    struct durable_restore walk;
+    struct durable_item item;
+    *ret_had = 0;
+    *ret_queued = 0;
+    durable_restore_start(&walk);
+    assert_int_equal(durable_env_begin_read(d->env), 0);
+    while (durable_restore_next(&walk, d, want_all, NULL, &item) == 0) {
+        assert_false(item.is_damaged);
+        *ret_had += item.journal.kind == RECORD_HAD;
+        *ret_queued += item.journal.kind == RECORD_ENQUEUE && item.journal.unsure;
+        durable_restore_advance(&walk, &item);
+    }
+    durable_env_abort(d->env);
+}
+
+/* Sessions 1 and 2 get message 9 of session 3, under its packet id 4. */
+static void put_unsure(struct durable *d)
+{
+    const struct record_message message = {.message_id = 9, .topic = bytes_of("t"), .qos = 2};
+    const struct record_journal journals[] = {
+        session_of(1, 0),
+        session_of(2, 0),
+        session_of(3, 0),
+        {.kind = RECORD_ENQUEUE, .session = 1, .seq = 1, .message_id = 9, .qos = 2},
+        {.kind = RECORD_ENQUEUE, .session = 2, .seq = 1, .message_id = 9, .qos = 2},
+        {.kind = RECORD_RECEIVED, .session = 3, .packet_id = 4, .message_id = 9},
+    };
+    struct durable_batch batch;
+    durable_batch_init(&batch, d->key);
+    struct durable_body *body = durable_batch_body(&batch, 9);
+    durable_batch_set_body(body, &message, NULL);
+    for (size_t i = 0; i < sizeof journals / sizeof journals[0]; i++)
+        durable_batch_add(&batch, 0, &journals[i]);
+    assert_int_equal(durable_apply(d, &batch, NULL, 0), 0);
+    durable_batch_put_body(&batch, body);
+    durable_batch_done(&batch);
+}
+
+static void assert_unsure(struct durable *d, unsigned had, unsigned queued)
+{
+    unsigned got_had;
+    unsigned got_queued;
+    count_unsure(d, &got_had, &got_queued);
+    assert_int_equal(got_had, had);
+    assert_int_equal(got_queued, queued);
+}
+
+static void test_durable_tells_who_had_what_may_come_once_more(void **state)
+{
+    const struct record_journal released = {.kind = RECORD_RELEASED, .session = 1, .seq = 1};
+    const struct record_journal done[] = {{.kind = RECORD_DONE, .session = 1, .seq = 1},
+                                          {.kind = RECORD_DONE, .session = 2, .seq = 1}};
+    struct durable d = open_durable(*state, false);
+    put_unsure(&d);
+    assert_unsure(&d, 0, 2);
+    apply(&d, &released, 1);
+    assert_unsure(&d, 1, 1);
+    apply(&d, done, 2);
+    assert_unsure(&d, 2, 0);
+    durable_close(&d);
+    d = open_durable(*state, false);
+    assert_unsure(&d, 2, 0);
+    durable_close(&d);
+}
+
+static void test_durable_forgets_who_had_what_is_sure(void **state)
+{
+    const struct record_journal ends[][2] = {
+        {{.kind = RECORD_RECEIVED, .session = 3, .packet_id = 4},
+         {.kind = RECORD_DONE, .session = 2, .seq = 1}},
+        {{.kind = RECORD_DONE, .session = 2, .seq = 1},
+         {.kind = RECORD_RECEIVE_END, .session = 3, .packet_id = 4}},
+        {{.kind = RECORD_SESSION_END, .session = 3}, {.kind = RECORD_SESSION_END, .session = 2}},
+    };
+    const struct record_journal done = {.kind = RECORD_DONE, .session = 1, .seq = 1};
+    struct durable d = open_durable(*state, false);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        put_unsure(&d);
+        apply(&d, &done, 1);
+        assert_unsure(&d, 1, 1);
+        apply(&d, ends[i], 2);
+        assert_unsure(&d, 0, 0);
+    }
+    durable_close(&d);
+}
+
 int main(void)
 {
 #define FIXTURED(test) \
@@ -246,6 +338,8 @@ int main(void)
         FIXTURED(test_durable_open_drops_damaged_rows),
         FIXTURED(test_durable_restore_next_tells_damaged_body),
         FIXTURED(test_durable_apply_twice_is_once),
+        FIXTURED(test_durable_tells_who_had_what_may_come_once_more),
+        FIXTURED(test_durable_forgets_who_had_what_is_sure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
