@@ -119,7 +119,10 @@ void await_step(struct router *router)
     if (kept == await->seen)
         return;
     await->seen = kept;
-    for (unsigned i = await->count; i > 0; i--)
-        if (!send_kept(router, await->sessions[i - 1]))
+    for (unsigned i = await->count; i > 0; i--) {
+        struct session *session = await->sessions[i - 1];
+        if (!send_kept(router, session))
             take_out(await, i - 1);
+        deliver_resume(router, session); /* what could not be sent made room */
+    }
 }
