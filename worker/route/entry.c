@@ -96,7 +96,12 @@ void entry_done(struct journal *journal, const struct session *session, struct d
     if (delivery->seq == 0)
         return;
     (void)put_change(journal, session, delivery, RECORD_DONE);
-    if (delivery->message != NULL)
+    entry_end(delivery);
+}
+
+void entry_end(struct delivery *delivery)
+{
+    if (delivery->seq != 0 && delivery->message != NULL)
         delivery->message->kept--;
     delivery->seq = 0;
 }

@@ -22,6 +22,9 @@ void entry_released(struct journal *journal, const struct session *session,
 /* It is acknowledged, or given up, or goes to another session. */
 void entry_done(struct journal *journal, const struct session *session, struct delivery *delivery);
 
+/* Its session ends, which says the same of all that it has. */
+void entry_end(struct delivery *delivery);
+
 /* A QoS 2 id of the client is in use. `unsure`: the message, as long as other workers may
  * not have it on disk; else 0. */
 uint64_t entry_received(struct journal *journal, const struct session *session, uint16_t packet_id,
