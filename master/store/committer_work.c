@@ -169,6 +169,18 @@ static void set_state(struct committer_work *c, enum record_journal_state state)
     stats_set(c->stats, STAT_durable_state, (uint64_t)state);
 }
 
+/* What the last commit freed is free to the one after the next: so there must be one, though
+ * all that wants to grow is refused. */
+static void commit_nothing(struct committer_work *c)
+{
+    if (durable_env_begin(c->durable.env) < 0)
+        return;
+    if (durable_clock_note(&c->durable.clock, c->durable.env) == 0)
+        (void)durable_env_commit(c->durable.env);
+    else
+        durable_env_abort(c->durable.env);
+}
+
 static bool probe_room(struct committer_work *c, size_t size)
 {
     if (durable_env_begin(c->durable.env) < 0)
@@ -322,6 +334,7 @@ void committer_work_turn(struct committer_work *c)
     if (c->state == RECORD_JOURNAL_FULL && clock_now_ms() >= c->probe_at_ms) {
         c->probe_at_ms = clock_now_ms() + PROBE_MS;
         uint64_t part = c->inherit->conf->persistence_size_max / PROBE_PART;
+        commit_nothing(c);
         if (probe_room(c, part < PROBE_SIZE ? (size_t)part : PROBE_SIZE))
             set_state(c, RECORD_JOURNAL_OK);
     }

@@ -39,7 +39,8 @@ static int take_room(struct apply *a, struct durable_change *change, size_t size
 static int put_row(struct apply *a, struct durable_change *change)
 {
     const struct record_journal *journal = &change->journal;
-    if (take_room(a, change, journal->name.size + journal->ids.size) < 0)
+    bool is_new = !durable_env_has(a->durable->env, &change->key);
+    if (is_new && take_room(a, change, journal->name.size + journal->ids.size) < 0)
         return 0;
     return durable_row_put(a->durable->env, &a->durable->clock, &change->key, journal);
 }
