@@ -84,9 +84,16 @@ void mesh_publish_to(struct mesh *mesh, unsigned peer)
 void mesh_publish(struct mesh *mesh)
 {
     uint64_t peers = mesh->unpublished;
+    uint64_t new = 0;
 
-    while (peers != 0)
-        mesh_publish_to(mesh, take_bit(&peers));
+    while (peers != 0) {
+        unsigned peer = take_bit(&peers);
+        if (ring_publish(out_ring(mesh, peer)))
+            new |= bit_of(peer);
+    }
+    mesh->unpublished = 0;
+    while (new != 0)
+        bell_ring(&mesh->bells[take_bit(&new)]);
 }
 
 void mesh_release(struct mesh *mesh, unsigned peer)

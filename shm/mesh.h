@@ -39,7 +39,9 @@ void mesh_commit(struct mesh *mesh, unsigned peer, uint32_t size, uint16_t kind)
 /* Publishes what was committed to `peer` and rings its bell. A full fence lies
  * between the publication and whatever the caller reads next. */
 void mesh_publish_to(struct mesh *mesh, unsigned peer);
-/* The same for all peers that have something; end of turn. */
+/* The same for all peers that have something; end of turn. All becomes visible before the
+ * first bell: whom it wakes may take our processor, and what was put together should not be
+ * seen in part for long. */
 void mesh_publish(struct mesh *mesh);
 /* Gives back the room of what was taken from `peer`, and wakes a producer that
  * waits for it. */
