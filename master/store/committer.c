@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+enum { STACK_SIZE = 1 << 20 };
+
 struct committer {
     struct committer_work work; /* the thread's, while it runs */
     bool is_running;
@@ -80,7 +82,14 @@ struct durable *committer_durable(struct committer *c)
 
 int committer_start(struct committer *c)
 {
-    int r = pthread_create(&c->thread, NULL, run, c);
+    pthread_attr_t attributes;
+    int r = pthread_attr_init(&attributes);
+    if (r != 0)
+        return -r;
+    r = pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    if (r == 0)
+        r = pthread_create(&c->thread, &attributes, run, c);
+    pthread_attr_destroy(&attributes);
     c->is_running = r == 0;
     return -r;
 }
