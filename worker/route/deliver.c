@@ -210,6 +210,8 @@ static void enqueue(struct router *router, struct session *session, struct publi
         return;
     }
     d->share = share_get(terms->share);
+    /* A predecessor may have sent it, and died before the journal had to know. */
+    d->sent = p->is_repeat && d->qos == QOS_AT_LEAST_ONCE && session->number != 0;
     session_enqueue(session, d);
 }
 

@@ -28,6 +28,8 @@ static void put(struct journal *journal, const struct session *session, struct d
 /* The body goes along when the committer may not have it. */
 static void put_new(struct journal *journal, struct session *session, struct delivery *d)
 {
+    if (!d->is_delayed)
+        journal_put_delayed(journal); /* those before it have lower places in the queue */
     d->seq = ++session->seq;
     put(journal, session, d, d->message->kept == 0);
     d->message->kept++;
