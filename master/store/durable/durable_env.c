@@ -298,6 +298,13 @@ static int open_lmdb(struct durable_env *env, const char *folder, uint64_t size_
     return fsync(env->folder_fd) != 0 ? -errno : 0; /* the new file's name */
 }
 
+static int open_again(struct durable_env *env, const char *folder, uint64_t size_max)
+{
+    mdb_env_close(env->env);
+    env->env = NULL;
+    return open_lmdb(env, folder, size_max);
+}
+
 /* A damaged meta page has a sister, which leads to the commit before. */
 static int open_or_repair(struct durable_env *env, const char *folder, uint64_t size_max)
 {
@@ -305,14 +312,14 @@ static int open_or_repair(struct durable_env *env, const char *folder, uint64_t 
     for (unsigned good = 0; good < 2 && r == -EBADMSG; good++) {
         if (durable_repair(env->folder_fd, good) < 0)
             continue;
-        mdb_env_close(env->env);
-        env->env = NULL;
-        r = open_lmdb(env, folder, size_max);
+        r = open_again(env, folder, size_max);
         if (r == 0)
             log_error("The database in %s was damaged at its beginning, and repaired: the last "
                       "commit may be missing. The old file is data.mdb.damaged.",
                       folder);
     }
+    if (r == -EBADMSG && durable_repair_unborn(env->folder_fd) == 0)
+        r = open_again(env, folder, size_max);
     return r;
 }
 

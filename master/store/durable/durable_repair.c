@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_NAME "data.mdb"
@@ -17,6 +18,7 @@ enum {
     PAGE_MIN = 4096,
     PAGE_MAX = 65536,
     VERSION = 1,
+    UNBORN_PAGES = 3,                /* both meta pages, and the one with the row FORMAT */
     PAGE_HEADER = sizeof(size_t) + 8 /* number of the page, then flags */
 };
 
@@ -95,8 +97,23 @@ int durable_repair(int folder_fd, unsigned good)
     close(from);
     if (r < 0)
         return r;
-    if (renameat(folder_fd, FILE_NAME, folder_fd, OLD_NAME) < 0 ||
-        renameat(folder_fd, COPY_NAME, folder_fd, FILE_NAME) < 0 || fsync(folder_fd) < 0)
+    /* The name always leads to one of the two: were it gone for a moment, a power cut
+     * could make us begin anew. Where a file can't have two names, the old one goes. */
+    if (unlinkat(folder_fd, OLD_NAME, 0) < 0 && errno != ENOENT)
+        return -errno;
+    if (linkat(folder_fd, FILE_NAME, folder_fd, OLD_NAME, 0) < 0 && errno != EPERM)
+        return -errno;
+    if (renameat(folder_fd, COPY_NAME, folder_fd, FILE_NAME) < 0 || fsync(folder_fd) < 0)
         return -errno;
     return 0;
+}
+
+int durable_repair_unborn(int folder_fd)
+{
+    struct stat stat;
+    if (fstatat(folder_fd, FILE_NAME, &stat, 0) < 0)
+        return -errno;
+    if (stat.st_size > UNBORN_PAGES * sysconf(_SC_PAGESIZE))
+        return -ENOENT;
+    return renameat(folder_fd, FILE_NAME, folder_fd, OLD_NAME) < 0 ? -errno : 0;
 }

@@ -14,4 +14,9 @@
  * then nothing has changed. */
 int durable_repair(int folder_fd, unsigned good);
 
+/* A file that is too small for a first commit of rows was cut off while it was made:
+ * LMDB writes both meta pages without a sync, and one may be missing, or both. Renames
+ * it likewise. 0 or -errno (-ENOENT: it is larger). */
+int durable_repair_unborn(int folder_fd);
+
 #endif

@@ -133,6 +133,23 @@ static void test_durable_env_open_refuses_two_bad_meta_pages(void **state)
     assert_int_equal(durable_env_open(&env, f->folder, DURABLE_FIXTURE_SIZE), -EBADMSG);
 }
 
+/* The power went while it was made: nothing was ever in it. */
+static void test_durable_env_open_makes_an_unborn_file_anew(void **state)
+{
+    const struct durable_fixture *f = *state;
+    struct durable_env *env;
+    char path[96];
+    snprintf(path, sizeof path, "%s/data.mdb", f->folder);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(ftruncate(fd, 2 * sysconf(_SC_PAGESIZE)), 0);
+    close(fd);
+    env = durable_fixture_env(f);
+    durable_fixture_put(env, durable_key_number(DURABLE_SESSION, 1), "content");
+    durable_env_close(env);
+    snprintf(path, sizeof path, "%s/data.mdb.damaged", f->folder);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_durable_env_get_tells_damage(void **state)
 {
     struct durable_env *env = durable_fixture_env(*state);
@@ -256,6 +273,7 @@ int main(void)
         FIXTURED(test_durable_env_open_makes_damaged_format_anew),
         FIXTURED(test_durable_env_open_refuses_what_is_no_database),
         FIXTURED(test_durable_env_open_repairs_a_meta_page),
+        FIXTURED(test_durable_env_open_makes_an_unborn_file_anew),
         FIXTURED(test_durable_env_open_refuses_two_bad_meta_pages),
         FIXTURED(test_durable_env_get_tells_damage),
         FIXTURED(test_durable_env_get_tells_every_changed_byte),
