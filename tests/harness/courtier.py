@@ -104,11 +104,14 @@ class Process:
         shutil.rmtree(self.folder, ignore_errors=True)
         return wrong
 
-    def restart(self, lines=None, workers=None, kill=False):
+    def restart(self, lines=None, workers=None, kill=False, meanwhile=None):
         """Ends the broker, as it likes or all of it at once, and starts it on the same folder;
-        with other lines of configuration or workers, if given. Its port may be another one."""
+        with other lines of configuration or workers, if given. `meanwhile` is called when it
+        is gone. Its port may be another one."""
         wrong = self.kill_all() if kill else self._end()
         assert not wrong, "\n".join(wrong)
+        if meanwhile is not None:
+            meanwhile()
         self._lines = self._lines if lines is None else lines
         self.workers = self.workers if workers is None else workers
         self._free_ids = {}
