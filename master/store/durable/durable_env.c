@@ -44,6 +44,8 @@ struct durable_env {
     uint64_t pages_written;
     struct durable_pages pages;
     struct live_room room;
+    const char *folder;
+    uint64_t size_max;
 };
 
 /* Against accidents and not against people, so it need not be secret; a constant
@@ -216,16 +218,30 @@ int durable_env_room(struct durable_env *env, size_t size)
 
 /* -- transactions -- */
 
-static int begin(struct durable_env *env, unsigned flags)
+static int reopen(struct durable_env *env);
+
+/* 0 or an error of LMDB. */
+static int begin_once(struct durable_env *env, unsigned flags)
 {
-    check(env->transaction == NULL);
     int r = mdb_txn_begin(env->env, NULL, flags, &env->transaction);
     if (r != 0)
         env->transaction = NULL;
     env->is_writing = r == 0 && (flags & MDB_RDONLY) == 0;
     env->error = 0;
     env->changes = 0;
-    return failure(env, r);
+    return r;
+}
+
+/* After an error in the last write of a commit LMDB does not go on, as it can't know
+ * what is on disk: it has to look. */
+static int begin(struct durable_env *env, unsigned flags)
+{
+    check(env->transaction == NULL);
+    int r = env->env == NULL ? MDB_PANIC : begin_once(env, flags);
+    if (r != MDB_PANIC)
+        return failure(env, r);
+    r = reopen(env);
+    return r < 0 ? r : failure(env, begin_once(env, flags));
 }
 
 int durable_env_begin_read(struct durable_env *env)
@@ -380,11 +396,39 @@ static int open_room(struct durable_env *env)
     return live_room_init(&env->room, env->env, env->reader);
 }
 
+static void close_lmdb(struct durable_env *env)
+{
+    if (env->transaction != NULL)
+        mdb_txn_abort(env->transaction);
+    if (env->reader != NULL)
+        mdb_txn_abort(env->reader);
+    if (env->env != NULL)
+        mdb_env_close(env->env);
+    env->transaction = NULL;
+    env->reader = NULL;
+    env->env = NULL;
+}
+
+static int reopen(struct durable_env *env)
+{
+    close_lmdb(env);
+    int r = open_lmdb(env, env->folder, env->size_max);
+    if (r == 0)
+        r = check_format(env);
+    if (r == 0)
+        r = open_room(env);
+    if (r != 0)
+        close_lmdb(env);
+    return r;
+}
+
 int durable_env_open(struct durable_env **ret_env, const char *folder, uint64_t size_max)
 {
     struct durable_env *env = calloc(1, sizeof *env);
     if (env == NULL)
         return -ENOMEM;
+    env->folder = folder;
+    env->size_max = size_max;
     int r = lock_folder(env, folder);
     if (r == 0)
         r = open_or_repair(env, folder, size_max);
@@ -406,12 +450,7 @@ void durable_env_close(struct durable_env *env)
 {
     if (env == NULL)
         return;
-    if (env->transaction != NULL)
-        mdb_txn_abort(env->transaction);
-    if (env->reader != NULL)
-        mdb_txn_abort(env->reader);
-    if (env->env != NULL)
-        mdb_env_close(env->env);
+    close_lmdb(env);
     if (env->folder_fd >= 0)
         close(env->folder_fd);
     free(env);
