@@ -153,12 +153,11 @@ static void accept_session(struct protocol *protocol, struct session *s,
     deliver_resend(protocol->router, s);
 }
 
-/* The disk could not take the session: a new one ends with its connection. */
-static void refuse_session(struct protocol *protocol, struct session *s, bool is_new)
+/* The disk could not take the session: it ends with its connection. */
+static void refuse_session(struct protocol *protocol, struct session *s)
 {
     will_drop(protocol, s);
-    if (is_new)
-        s->expiry_s = 0;
+    s->expiry_s = 0;
     reply_refuse(s->conn, (enum mqtt_version)s->version, REASON_QUOTA_EXCEEDED,
                  "no room on disk for the session");
 }
@@ -171,8 +170,9 @@ static void on_kept(struct journal_wait *wait, enum mqtt_reason reason)
     struct mqtt_connack connack = p->connack;
     uint16_t keep_alive_s = p->keep_alive_s;
     drop(&p->pending);
-    if (reason != REASON_SUCCESS && s->number != 0)
-        refuse_session(protocol, s, !connack.session_present);
+    /* One that is on disk is served, while what is new about it can't be written. */
+    if (reason != REASON_SUCCESS && s->number != 0 && !connack.session_present)
+        refuse_session(protocol, s);
     else
         accept_session(protocol, s, &connack, keep_alive_s);
 }
@@ -192,6 +192,7 @@ static void answer(struct conn *conn, const struct mqtt_connack *connack, uint16
     *p = (struct pending_connect){.connack = *connack, .keep_alive_s = keep_alive_s};
     pending_set(&p->pending, conn->session, drop);
     p->pending.wait.done = on_kept;
+    p->pending.wait.is_hasty = true;
     conn_wait(conn);
     journal_wait_for(&protocol->router->journal, &p->pending.wait, first,
                      protocol->router->journal.serial);

@@ -227,6 +227,7 @@ static bool wait_for_both(struct protocol *protocol, struct session *session,
     }
     pending_set(&p->pending, session, drop);
     p->pending.wait.done = on_kept;
+    p->pending.wait.is_hasty = true;
     list_init(&p->node);
     if (p->serial != 0)
         list_push_back(&protocol->pending, &p->node);

@@ -105,9 +105,11 @@ static void take_journal(struct inbox *inbox, const struct ring_record *record)
         inbox->events->on_restored(inbox->owner, &journal);
         return;
     }
-    inbox->router->journal.state = (enum record_journal_state)journal.state;
+    journal_set_state(&inbox->router->journal, (enum record_journal_state)journal.state);
     if (journal.state == RECORD_JOURNAL_FULL)
         settle_refuse_workers(&inbox->router->settle, WHY_DISK);
+    else if (journal.state == RECORD_JOURNAL_FAILING)
+        settle_refuse_all(&inbox->router->settle, WHY_DISK);
 }
 
 static void take_record(struct inbox *inbox, unsigned peer, const struct ring_record *record)

@@ -302,6 +302,10 @@ void journal_wait_for(struct journal *journal, struct journal_wait *wait, uint64
         wait->done(wait, REASON_SUCCESS);
         return;
     }
+    if (wait->is_hasty && journal->state == RECORD_JOURNAL_FAILING) {
+        wait->done(wait, REASON_QUOTA_EXCEEDED);
+        return;
+    }
     /* Serials rise: its place is the end, or near it. */
     struct list_node *place = &journal->waits;
     while (place->prev != &journal->waits &&
@@ -313,6 +317,20 @@ void journal_wait_for(struct journal *journal, struct journal_wait *wait, uint64
 void journal_wait_cancel(struct journal_wait *wait)
 {
     list_remove(&wait->node);
+}
+
+void journal_set_state(struct journal *journal, enum record_journal_state state)
+{
+    journal->state = state;
+    if (state != RECORD_JOURNAL_FAILING)
+        return;
+    list_for_each(node, &journal->waits) {
+        struct journal_wait *wait = list_owner(node, struct journal_wait, node);
+        if (!wait->is_hasty)
+            continue;
+        list_remove(node);
+        wait->done(wait, REASON_QUOTA_EXCEEDED);
+    }
 }
 
 void journal_confirm(struct journal *journal, uint64_t serial)

@@ -58,6 +58,7 @@ struct journal_wait {
     struct list_node node;
     uint64_t first; /* the records that it cares about: */
     uint64_t last;  /* all from the first to the last */
+    bool is_hasty;  /* it is refused as soon as the disk fails */
     enum mqtt_reason reason;
     /* `reason`: 0, or why the first of them that was refused was. The wait is over,
      * and its owner may free it. */
@@ -120,6 +121,7 @@ void journal_wait_for(struct journal *journal, struct journal_wait *wait, uint64
 void journal_wait_cancel(struct journal_wait *wait);
 
 /* What the committer says, for the inbox. */
+void journal_set_state(struct journal *journal, enum record_journal_state state);
 void journal_confirm(struct journal *journal, uint64_t serial);
 void journal_refuse(struct journal *journal, uint64_t serial, enum mqtt_reason reason);
 /* RESTORE_BEGIN: false when it answers a predecessor. */

@@ -26,6 +26,10 @@ enum {
     PACKET_SHIFT = 48
 };
 
+/* Instead of a serial. */
+#define OF_WORKERS 0
+#define ANYTHING UINT64_MAX
+
 #define REFUSED (UINT64_C(1) << 31)
 
 void settle_init(struct settle *settle, struct mesh *mesh, const struct journal *journal,
@@ -197,7 +201,8 @@ bool settle_may_sleep(struct settle *settle)
 
 /* -- refused -- */
 
-/* Does an entry wait for this record of the journal; or, serial 0, for another worker? */
+/* Does an entry wait for this record of the journal; for another worker (OF_WORKERS); or
+ * for anything? */
 static bool waits_for(const struct settle *s, const struct settle_queue *q, uint32_t entry,
                       uint64_t serial)
 {
@@ -205,8 +210,9 @@ static bool waits_for(const struct settle *s, const struct settle_queue *q, uint
     for (uint32_t i = 0; i < count; i++) {
         uint64_t w = *word(q, entry + 1 + i);
         uint32_t before_last = (uint32_t)w - (uint32_t)serial;
-        if (is_own(s, w) ? serial != 0 && before_last < w >> RECORDS_SHIFT
-                         : serial == 0 && !is_settled(s, w))
+        bool is_asked = serial == ANYTHING || (serial == OF_WORKERS && !is_own(s, w));
+        bool is_one = serial != OF_WORKERS && is_own(s, w) && before_last < w >> RECORDS_SHIFT;
+        if (is_asked ? !is_settled(s, w) : is_one)
             return true;
     }
     return false;
@@ -222,7 +228,7 @@ static void refuse(uint64_t *head, enum mqtt_reason reason)
     *head |= (uint64_t)(uint16_t)reason << REASON_SHIFT | REFUSED;
 }
 
-static void refuse_all(struct settle *s, uint64_t serial, enum mqtt_reason reason)
+static void refuse_waiting(struct settle *s, uint64_t serial, enum mqtt_reason reason)
 {
     list_for_each(node, &s->waiting) {
         struct settle_queue *q = list_owner(node, struct settle_queue, node);
@@ -234,10 +240,15 @@ static void refuse_all(struct settle *s, uint64_t serial, enum mqtt_reason reaso
 
 void settle_refuse(struct settle *settle, uint64_t serial, enum mqtt_reason reason)
 {
-    refuse_all(settle, serial, reason);
+    refuse_waiting(settle, serial, reason);
 }
 
 void settle_refuse_workers(struct settle *settle, enum mqtt_reason reason)
 {
-    refuse_all(settle, 0, reason);
+    refuse_waiting(settle, OF_WORKERS, reason);
+}
+
+void settle_refuse_all(struct settle *settle, enum mqtt_reason reason)
+{
+    refuse_waiting(settle, ANYTHING, reason);
 }

@@ -67,6 +67,8 @@ void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
 void settle_refuse(struct settle *settle, uint64_t serial, enum mqtt_reason reason);
 /* The same for those who wait for other workers, which have no room on disk either. */
 void settle_refuse_workers(struct settle *settle, enum mqtt_reason reason);
+/* The same for all who wait for any disk. */
+void settle_refuse_all(struct settle *settle, enum mqtt_reason reason);
 /* Once per turn, before output is sent: sends what has been settled. */
 void settle_release(struct settle *settle);
 /* Before sleeping: asks for the bell at the next progress. False when there has
