@@ -43,12 +43,15 @@ static uint64_t first_since(const struct router *router, uint64_t serial)
     return router->journal.serial == serial ? 0 : serial + 1;
 }
 
-/* A client's retained message. What the broker says of itself is not kept. */
+/* A client's retained message. What the broker says of itself is not kept; nor, while
+ * the disk is bad, what nobody waits for, as the ring would fill up with it. */
 static void keep_retained(struct router *router, const struct publication *p)
 {
     struct record_message body = forward_record(p, RECORD_FOR_JOURNAL);
     struct record_journal record = {.kind = RECORD_KEEP_RETAINED, .message_id = p->message_id};
-    if (router->journal.is_on && p->publisher_session != NULL)
+    bool is_kept = router->journal.is_on && p->publisher_session != NULL &&
+                   (p->qos != QOS_AT_MOST_ONCE || router->journal.state == RECORD_JOURNAL_OK);
+    if (is_kept)
         (void)journal_put_body(&router->journal, &record, &body, p->message, p->publisher);
 }
 
