@@ -27,6 +27,7 @@
 
 enum {
     LOG_BURST = 3,
+    ERROR_BURST = 1,   /* it goes on for as long as the disk is bad */
     BATCH_MAX = 16384, /* rows of a batch before it is committed in any case */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 2000,
@@ -169,16 +170,23 @@ static void set_state(struct committer_work *c, enum record_journal_state state)
     stats_set(c->stats, STAT_durable_state, (uint64_t)state);
 }
 
-/* What the last commit freed is free to the one after the next: so there must be one, though
- * all that wants to grow is refused. */
-static void commit_nothing(struct committer_work *c)
+/* One error may be the only one: nobody is told before the second. */
+static void on_failure(struct committer_work *c, int error)
 {
-    if (durable_env_begin(c->durable.env) < 0)
-        return;
-    if (durable_clock_note(&c->durable.clock, c->durable.env) == 0)
-        (void)durable_env_commit(c->durable.env);
-    else
-        durable_env_abort(c->durable.env);
+    unsigned suppressed;
+    if (c->backoff_ms != 0) {
+        set_state(c, RECORD_JOURNAL_FAILING);
+        stats_set(c->stats, STAT_durable_state,
+                  error == -ENOSPC ? RECORD_JOURNAL_FULL : RECORD_JOURNAL_FAILING);
+    }
+    if (log_rate_allows(&c->error_rate, ERROR_BURST, &suppressed))
+        log_error("Persistent data can't be written to %s: %s. It is tried again; what needs it "
+                  "is refused meanwhile. (%u more like this.)",
+                  c->inherit->durable_path, strerror(-error), suppressed);
+    c->backoff_ms = c->backoff_ms == 0 ? BACKOFF_MIN_MS : c->backoff_ms * 2;
+    if (c->backoff_ms > BACKOFF_MAX_MS)
+        c->backoff_ms = BACKOFF_MAX_MS;
+    c->retry_at_ms = clock_now_ms() + c->backoff_ms;
 }
 
 static bool probe_room(struct committer_work *c, size_t size)
@@ -188,20 +196,6 @@ static bool probe_room(struct committer_work *c, size_t size)
     bool has_room = durable_env_room(c->durable.env, size) == 0;
     durable_env_abort(c->durable.env);
     return has_room;
-}
-
-static void on_failure(struct committer_work *c, int error)
-{
-    unsigned suppressed;
-    set_state(c, error == -ENOSPC ? RECORD_JOURNAL_FULL : RECORD_JOURNAL_FAILING);
-    if (log_rate_allows(&c->error_rate, LOG_BURST, &suppressed))
-        log_error("Persistent data can't be written to %s: %s. It is tried again. (%u more like "
-                  "this.)",
-                  c->inherit->durable_path, strerror(-error), suppressed);
-    c->backoff_ms = c->backoff_ms == 0 ? BACKOFF_MIN_MS : c->backoff_ms * 2;
-    if (c->backoff_ms > BACKOFF_MAX_MS)
-        c->backoff_ms = BACKOFF_MAX_MS;
-    c->retry_at_ms = clock_now_ms() + c->backoff_ms;
 }
 
 /* Tells those whose records could not be done; true if there was no room for one. */
@@ -267,7 +261,10 @@ static void commit(struct committer_work *c)
         serials[i] = c->peers[i].taken;
     if (c->batch.count > 0)
         durable_sweep(&c->durable, &c->batch, SWEEP_ROWS);
-    int r = durable_apply(&c->durable, &c->batch, serials, c->peer_count);
+    /* What is left may need no write, and would tell nothing about the disk. */
+    int r = c->state == RECORD_JOURNAL_FAILING ? durable_probe(&c->durable) : 0;
+    if (r == 0)
+        r = durable_apply(&c->durable, &c->batch, serials, c->peer_count);
     if (r < 0) {
         on_failure(c, r);
         return;
@@ -283,7 +280,7 @@ static uint64_t commit_at_ms(const struct committer_work *c)
     bool is_due = c->commit_wanted || !c->is_relaxed || c->batch.count >= BATCH_MAX;
     uint64_t at_ms = is_due ? 0 : c->oldest_ms + c->inherit->conf->commit_interval_s * 1000;
     if (c->batch.count == 0 && !c->commit_wanted)
-        return UINT64_MAX;
+        return c->state == RECORD_JOURNAL_FAILING ? c->retry_at_ms : UINT64_MAX;
     return at_ms < c->retry_at_ms ? c->retry_at_ms : at_ms;
 }
 
@@ -305,7 +302,7 @@ static void restore(struct committer_work *c, struct committer_peer *peer)
     int r = committer_peer_restore(peer, &c->durable, &c->batch, &c->mesh, c->inherit->region);
     if (r < 0 && r != -EAGAIN)
         on_failure(c, r);
-    else if (c->state == RECORD_JOURNAL_FAILING)
+    else if (c->backoff_ms != 0)
         on_committed(c); /* the batch is empty: nothing fails any more */
     set_gauges(c);
 }
@@ -334,8 +331,11 @@ void committer_work_turn(struct committer_work *c)
     if (c->state == RECORD_JOURNAL_FULL && clock_now_ms() >= c->probe_at_ms) {
         c->probe_at_ms = clock_now_ms() + PROBE_MS;
         uint64_t part = c->inherit->conf->persistence_size_max / PROBE_PART;
-        commit_nothing(c);
-        if (probe_room(c, part < PROBE_SIZE ? (size_t)part : PROBE_SIZE))
+        /* What the last commit freed is free to the one after the next: so there must be one,
+         * though all that wants to grow is refused. */
+        bool has_room = durable_probe(&c->durable) == 0 &&
+                        probe_room(c, part < PROBE_SIZE ? (size_t)part : PROBE_SIZE);
+        if (has_room)
             set_state(c, RECORD_JOURNAL_OK);
     }
     answer_all(c);

@@ -171,16 +171,23 @@ int durable_open(struct durable *ret_durable, const char *folder, uint64_t size_
     return r;
 }
 
+int durable_probe(struct durable *durable)
+{
+    int r = durable_env_begin(durable->env);
+    if (r < 0)
+        return r;
+    r = durable_clock_note(&durable->clock, durable->env);
+    if (r == 0)
+        return durable_env_commit(durable->env);
+    durable_env_abort(durable->env);
+    return r;
+}
+
 void durable_close(struct durable *durable)
 {
     if (durable->env == NULL)
         return;
-    if (durable_env_begin(durable->env) == 0) {
-        if (durable_clock_note(&durable->clock, durable->env) == 0)
-            (void)durable_env_commit(durable->env);
-        else
-            durable_env_abort(durable->env);
-    }
+    (void)durable_probe(durable);
     durable_env_close(durable->env);
     durable->env = NULL;
 }

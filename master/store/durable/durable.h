@@ -39,6 +39,8 @@ void durable_close(struct durable *durable);
 
 /* A number that was never given out before. 0 or -errno. */
 int durable_take_run(struct durable *durable, uint32_t *ret_run);
+/* Can anything be written now? Commits a row that is there always. 0 or -errno. */
+int durable_probe(struct durable *durable);
 /* Serial of a worker's last record on disk; 0: none. 0 or -errno. */
 int durable_read_serial(struct durable *durable, unsigned worker, uint64_t *ret_serial);
 
