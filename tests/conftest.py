@@ -17,6 +17,7 @@ with all that its clients send in single bytes, and joined to as few segments as
     @pytest.mark.one_shape          does not depend on the shape
     @pytest.mark.slow               runs with --slow only
     @pytest.mark.files(N)           wants a fresh broker whose processes may open so many files
+    @pytest.mark.disk               wants a fresh broker, with broker.process.disk (harness/disk.py)
     @pytest.mark.bare               has no canaries, as the configuration keeps them out
     @pytest.mark.crash              kills processes: other pids afterwards are no trouble
 """
@@ -32,6 +33,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/harness"))
 
 import courtier  # noqa: E402
+import disk  # noqa: E402
 import wire  # noqa: E402
 
 SHAPES = [(1, "io_uring"), (1, "epoll"), (4, "io_uring"), (4, "epoll")]
@@ -135,10 +137,10 @@ class Pool:
         self.config = config
         self.running = {}
 
-    def start(self, shape, lines, files=None):
+    def start(self, shape, lines, files=None, prepare=None):
         workers, event_loop = shape
         return courtier.Process(self.config.getoption("--broker"), workers, event_loop, lines,
-                                self.config.getoption("--broker-kind"), files)
+                                self.config.getoption("--broker-kind"), files, prepare)
 
     def get(self, shape, lines):
         key = (shape, lines)
@@ -236,9 +238,11 @@ def pool(pytestconfig):
 def broker(request, pool, shape, segments):
     lines = conf_of(request.node)
     files = request.node.get_closest_marker("files")
-    is_fresh = files is not None or request.node.get_closest_marker("fresh") is not None
+    has_disk = request.node.get_closest_marker("disk") is not None
+    is_fresh = files is not None or has_disk or request.node.get_closest_marker("fresh") is not None
     if is_fresh:
-        process = pool.start(shape, lines, files.args[0] if files else None)
+        process = pool.start(shape, lines, files.args[0] if files else None,
+                             disk.attach if has_disk else None)
     else:
         process = pool.get(shape, lines)
     has_canaries = not is_fresh and request.node.get_closest_marker("bare") is None

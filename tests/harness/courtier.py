@@ -29,11 +29,17 @@ class Process:
 
     always = ()  # lines that each configuration has, where it does not say otherwise
 
-    def __init__(self, path, workers, event_loop, lines=(), kind="courtier", files=None):
+    def __init__(self, path, workers, event_loop, lines=(), kind="courtier", files=None,
+                 prepare=None):
+        """`prepare`, called with the process before it starts, may put variables into
+        environment and files into folder."""
         self.path, self.workers, self.event_loop, self.kind = path, workers, event_loop, kind
         self.files = files  # how many a process may have open; None: as it is here
         self.folder = tempfile.mkdtemp(prefix="courtier-test-")
         os.chmod(self.folder, 0o777)  # for what the unprivileged processes report
+        self.environment = {}
+        if prepare is not None:
+            prepare(self)
         self.conf_path = os.path.join(self.folder, "test.conf")
         self.log, self._log_changed = [], threading.Condition()
         self._ids = itertools.count()
@@ -65,6 +71,10 @@ class Process:
         env["ASAN_OPTIONS"] = f"detect_leaks=1:log_path={report}"
         env["UBSAN_OPTIONS"] = f"halt_on_error=1:print_stacktrace=1:log_path={report}"
         env["TSAN_OPTIONS"] = f"log_path={report}"
+        for name, value in self.environment.items():
+            env[name] = value
+        if "LD_PRELOAD" in self.environment:
+            env["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
         return env
 
     def _limit_files(self):

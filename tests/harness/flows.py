@@ -4,7 +4,7 @@ import time
 
 import courtier
 import packets
-from packets import Prop, Type
+from packets import V311, Prop, Type
 
 KEEP = {"clean": False, "props": {Prop.SESSION_EXPIRY: 60}}  # arguments of connect()
 
@@ -60,3 +60,16 @@ def clear(publisher, *topics):
     """Removes retained messages, which would come to other tests' wildcards."""
     for topic in topics:
         publisher.publish(topic, "", 1, retain=True)
+
+
+def read_sys(broker):
+    """All values, by name below $SYS/broker/: the retained ones, until a new round begins."""
+    reader = broker.connect(version=V311)
+    reader.subscribe("$SYS/#")
+    values = {}
+    while (p := reader.expect_publish()).retain or p.topic != "$SYS/broker/uptime":
+        if p.retain:
+            assert p.topic.startswith("$SYS/broker/")
+            values[p.topic[len("$SYS/broker/"):]] = p.payload.decode()
+    reader.disconnect()
+    return values

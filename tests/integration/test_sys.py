@@ -6,22 +6,10 @@ import time
 import pytest
 
 import packets
+from flows import read_sys
 from packets import V311
 
 pytestmark = [pytest.mark.fresh, pytest.mark.conf("sys_interval 1")]
-
-
-def read_sys(broker):
-    """All values, by name below $SYS/broker/: the retained ones, until a new round begins."""
-    reader = broker.connect(version=V311)
-    reader.subscribe("$SYS/#")
-    values = {}
-    while (p := reader.expect_publish()).retain or p.topic != "$SYS/broker/uptime":
-        if p.retain:
-            assert p.topic.startswith("$SYS/broker/")
-            values[p.topic[len("$SYS/broker/"):]] = p.payload.decode()
-    reader.disconnect()
-    return values
 
 
 def await_values(broker, **expected):

@@ -4,8 +4,7 @@ import glob
 
 import pytest
 
-from flows import KEEP
-from test_sys import read_sys
+from flows import KEEP, read_sys
 
 MESSAGES = 200
 SIZE = 1000
