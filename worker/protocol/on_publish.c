@@ -72,7 +72,7 @@ static bool needs_disk(const struct conn *conn, const struct mqtt_publish *p)
 {
     const struct session *s = conn->session;
     if (p->message.qos == QOS_EXACTLY_ONCE && session_is_receiving(s, p->packet_id))
-        return false; /* it was taken before */
+        return conn->version != MQTT_V5; /* it was taken before, and may not have had room */
     if (p->message.retain || (p->message.qos == QOS_EXACTLY_ONCE && s->number != 0))
         return true;
     return route_is_kept(protocol_of(conn)->router, p->message.topic);
@@ -298,14 +298,15 @@ void on_publish_answer(struct conn *conn, const struct publisher_ack *ack)
     bool is_refused = ack->reason == WHY_DISK;
     if (conn->state != CONN_OPEN)
         return;
-    if (is_refused && ack->type == PACKET_PUBREC)
-        take_back(conn, ack->packet_id);
-    else if (ack->type == PACKET_PUBREC && ack->has_crossed)
-        make_sure(conn, ack->packet_id);
+    /* Before 5.0 nobody can be told: the client comes again with the same id. */
     if (is_refused && conn->version != MQTT_V5) {
         conn_close(conn, WHY_DISK);
         return;
     }
+    if (is_refused && ack->type == PACKET_PUBREC)
+        take_back(conn, ack->packet_id);
+    else if (ack->type == PACKET_PUBREC && ack->has_crossed)
+        make_sure(conn, ack->packet_id);
     reply_ack(conn, ack);
     publishers_acknowledged(conn->session->publisher);
     on_disconnect_settled(conn);
