@@ -45,7 +45,8 @@ int durable_folder_open(char **ret_path, const char *location, uid_t uid, gid_t 
     if (r == 0)
         r = make(*ret_path, location, uid, gid);
     if (r < 0) {
-        log_error("Cannot make the folder courtier.db under %s (persistence_location): %s.",
+        log_error("Cannot make the folder courtier.db under %s (persistence_location): %s; make "
+                  "the folder above it, or name one that can be written.",
                   location, strerror(-r));
         free(*ret_path);
         *ret_path = NULL;

@@ -371,6 +371,30 @@ static int open_live(struct store *store)
     return r;
 }
 
+/* Why the state on disk can't be opened. NULL cause: what the system calls it. */
+static const struct open_error {
+    int error;
+    const char *cause;
+    const char *cure;
+} open_errors[] = {
+    {-EBUSY, "another broker uses it", "give each a persistence_location of its own"},
+    {-EPROTO, "a newer version of courtier made it", "use that one"},
+    {-EBADMSG, "it is damaged", "move the folder away to start without it"},
+    {-EACCES, NULL, "it must belong to the user that courtier runs as (chown -R)"},
+    {-EROFS, NULL, "remount the file system for writing"},
+    {-ENOSPC, NULL, "make room on the disk, or raise persistence_size_max"},
+    {0, NULL, "persistence_location may name another place"},
+};
+
+static void log_open_error(const char *path, int error)
+{
+    const struct open_error *e = open_errors;
+    while (e->error != 0 && e->error != error)
+        e++;
+    log_error("The state on disk in %s can't be opened: %s; %s.", path,
+              e->cause == NULL ? strerror(-error) : e->cause, e->cure);
+}
+
 /* All that there is on disk must be live before the first worker starts. */
 static int open_committer(struct store *store)
 {
@@ -383,12 +407,8 @@ static int open_committer(struct store *store)
         r = store_fill(&store->live, committer_durable(store->committer));
     if (r == 0)
         r = committer_start(store->committer);
-    const char *cause = r == -EBUSY     ? "another broker uses it"
-                        : r == -EPROTO  ? "a newer version of courtier made it"
-                        : r == -EBADMSG ? "it is damaged; move the folder away to start without it"
-                                        : strerror(-r);
     if (r < 0)
-        log_error("The state on disk in %s can't be opened: %s.", inherit->durable_path, cause);
+        log_open_error(inherit->durable_path, r);
     return r;
 }
 
