@@ -3,6 +3,8 @@ else goes on, nothing acknowledged is lost, and service comes back by itself whe
 
 import errno
 import os
+import signal
+import subprocess
 import time
 
 import pytest
@@ -89,11 +91,15 @@ class Scene:
         assert reason == QUOTA
         self.broker.wait_log(words)
 
-    def heal(self, patience=6):
+    def heal(self):
         since = self.broker.process.log_position()
         self.disk.heal()
-        self.broker.process.wait_log(SAY_BACK, patience, since)
-        publisher, deadline = self.broker.connect(), time.monotonic() + 2
+        self.await_service(since)
+
+    def await_service(self, since):
+        """After this position of the log; the workers hear of it a moment later."""
+        self.broker.process.wait_log(SAY_BACK, 6, since)
+        publisher, deadline = self.broker.connect(), time.monotonic() + 1
         while self.publish(publisher) != 0:
             assert time.monotonic() < deadline, "publishing does not come back"
 
@@ -249,3 +255,171 @@ def test_load_through_trouble_loses_nothing(broker, faults, ends):
         run.process.restart()
     # A client that has a session may come back while its will can't be written.
     run.finish_right(but=["will"] if ends == "killed" else [])
+
+
+# -- without the shim --
+
+def folder_conf(location):
+    return ["persistence true", f"persistence_location {location}", "max_queued_messages 0",
+            "sys_interval 1"]
+
+
+@pytest.fixture
+def small_disk(broker):
+    """A file system of 8 MiB with the broker on it, as root can make it."""
+    place = os.path.join(broker.process.folder, "small")
+    os.mkdir(place)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=777", "tmpfs", place],
+                          capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"needs the right to mount: {made.stderr.strip()}")
+    yield place
+    broker.process.kill_all()
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def fill(place):
+    """All of the file system but nothing of the broker's."""
+    path = os.path.join(place, "other")
+    with open(path, "wb", buffering=0) as file:
+        with pytest.raises(OSError, match="No space left"):
+            while True:
+                file.write(bytes(1 << 16))
+    return path
+
+
+@pytest.mark.one_shape
+def test_small_disk_that_others_fill(broker, small_disk):
+    broker.restart(lines=folder_conf(small_disk))
+    scene = Scene(broker)
+    path = fill(small_disk)
+    publisher = broker.connect()
+    while (reason := scene.publish(publisher, LARGE)) == 0:
+        pass
+    assert reason == QUOTA
+    broker.wait_log(SAY_FULL)
+    await_state(broker, STATE_FULL)
+    scene.check_live()
+    check_refusals(scene)
+    since = broker.process.log_position()
+    os.unlink(path)
+    scene.await_service(since)
+    for _ in range(20):
+        assert scene.publish(publisher, LARGE) == 0
+    broker.restart(kill=True)
+    scene.check_kept()
+
+
+@pytest.mark.one_shape
+@pytest.mark.conf("persistence_size_max 1M")
+def test_limit_of_size_ends_when_somebody_reads(broker):
+    scene = Scene(broker)
+    publisher = broker.connect()
+    while (reason := scene.publish(publisher, LARGE)) == 0:
+        pass
+    assert reason == QUOTA
+    broker.wait_log(SAY_FULL)
+    await_state(broker, STATE_FULL)
+    scene.check_live()
+    check_refusals(scene)
+    since = broker.process.log_position()
+    scene.check_kept()
+    scene.acked = []
+    scene.await_service(since)
+    assert scene.publish(publisher, LARGE) == 0
+    broker.restart(kill=True)
+    scene.check_kept()
+
+
+@pytest.mark.one_shape
+def test_store_that_stands_still(scene):
+    """Nobody is told that it failed: what needs it waits, and all else goes on."""
+    pid = scene.broker.process.read_pids()["store"]
+    publisher = scene.broker.connect()
+    os.kill(pid, signal.SIGSTOP)
+    packet_id = publisher.send_publish(scene.topic, payload := scene.next_payload(), 1)
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        scene.check_live()
+        publisher.ping()
+    os.kill(pid, signal.SIGCONT)
+    publisher.expect(Type.PUBACK, packet_id=packet_id, reason=0)
+    scene.acked.append(payload)
+    scene.broker.restart(kill=True)
+    scene.check_kept()
+
+
+# -- at start --
+
+def start_in_vain(broker, location):
+    """What it says."""
+    path = os.path.join(broker.process.folder, "vain.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(["listener 0 127.0.0.1", "allow_anonymous true",
+                              *folder_conf(location)]) + "\n")
+    result = subprocess.run([broker.process.path, "-c", path], capture_output=True, timeout=20,
+                            text=True, check=False)
+    assert result.returncode not in (0, -signal.SIGSEGV, -signal.SIGABRT)
+    return result.stderr
+
+
+@pytest.mark.one_shape
+def test_start_without_folder(broker):
+    place = os.path.join(broker.process.folder, "nowhere")
+    said = start_in_vain(broker, place)
+    assert f"under {place} (persistence_location): No such file or directory" in said
+    assert "make the folder" in said
+
+
+@pytest.mark.one_shape
+def test_start_in_folder_of_somebody_else(broker):
+    """Made by another user, as after a change of the option user."""
+    place = os.path.join(broker.process.folder, "other")
+    os.makedirs(place + "/courtier.db", mode=0o700)
+    os.chmod(place, 0o755)
+    if os.geteuid() != 0:
+        os.chmod(place + "/courtier.db", 0)
+    said = start_in_vain(broker, place)
+    assert f"{place}/courtier.db can't be opened: Permission denied" in said
+    assert "chown" in said
+
+
+@pytest.mark.one_shape
+def test_start_on_read_only_disk(broker, small_disk):
+    broker.restart(lines=folder_conf(small_disk))
+    scene = Scene(broker)
+    broker.process.kill_all()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    said = start_in_vain(broker, small_disk)
+    assert f"{small_disk}/courtier.db can't be opened: Read-only file system" in said
+    assert "remount" in said
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    broker.restart(kill=True)
+    scene.check_kept()
+
+
+@pytest.mark.one_shape
+def test_second_broker_is_refused_and_disturbs_nobody(scene):
+    said = start_in_vain(scene.broker, scene.broker.process.folder)
+    assert "another broker uses it" in said
+    assert scene.publish(scene.broker.connect()) == 0
+    scene.broker.restart(kill=True)
+    scene.check_kept()
+
+
+@pytest.mark.one_shape
+def test_retained_of_qos_0_goes_on(scene):
+    """However much of it: nothing of it piles up behind the disk."""
+    scene.begin(FAILING[0])
+    publisher, topic = scene.broker.connect(), scene.broker.topic("much")
+    begin = time.monotonic()
+    for i in range(2000):
+        publisher.send_publish(topic, b"%d" % i + b"." * LARGE, 0, retain=True)
+    publisher.ping()
+    assert time.monotonic() - begin < 5
+    scene.heal()
+    publisher.publish(topic, "last", 1, retain=True)
+    scene.broker.restart(kill=True)
+    reader = scene.broker.connect()
+    reader.subscribe(topic)
+    reader.expect_publish(topic, "last", retain=True)
