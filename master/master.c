@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/clock.h"
+#include "common/base/kill_point.h"
 #include "common/ipc/control.h"
 #include "master/assets.h"
 #include "master/daemonize.h"
@@ -353,6 +354,7 @@ static void bury_dead(struct master *master)
         bool is_impossible = WIFEXITED(status) && WEXITSTATUS(status) == INHERIT_EXIT_IMPOSSIBLE;
         reap_bury(&master->assets.spawn, child, status, master->state >= STATE_STOP_WORKERS,
                   log_output_sink, master->setup->output);
+        kill_point("child-buried");
         judge_death(master, child, is_impossible);
     }
 }

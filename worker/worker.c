@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/clock.h"
+#include "common/base/kill_point.h"
 #include "common/base/log.h"
 #include "common/ipc/control.h"
 #include "shm/heartbeat.h"
@@ -411,9 +412,13 @@ static int take_turn(struct worker *w)
     hold_retry(&w->router);
     w->has_work |= outbound_retry(&w->router.outbound);
     w->has_work |= redistribute_step(&w->router);
+    kill_point("turn-put");
     mesh_publish(&w->router.mesh);
+    kill_point("turn-shown");
     pass_on_release(&w->router);
+    kill_point("turn-released");
     conn_flush_all(&w->conns);
+    kill_point("turn-sent");
     router_rest(&w->router); /* an old snapshot keeps the store's pages in use */
     return 0;
 }

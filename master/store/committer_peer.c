@@ -1,6 +1,7 @@
 #include "master/store/committer_peer.h"
 
 #include "common/base/check.h"
+#include "common/base/kill_point.h"
 #include "shm/home.h"
 
 #include <errno.h>
@@ -169,6 +170,7 @@ static int send_items(struct committer_peer *peer, struct durable *durable,
             return -EAGAIN;
         }
         durable_restore_advance(&peer->restore.walk, &item);
+        kill_point("restore-part");
     }
     return r == -ENOENT ? 0 : r;
 }

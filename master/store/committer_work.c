@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/clock.h"
+#include "common/base/kill_point.h"
 #include "master/store/durable/durable_apply.h"
 #include "shm/times.h"
 
@@ -261,6 +262,7 @@ static void commit(struct committer_work *c)
         serials[i] = c->peers[i].taken;
     if (c->batch.count > 0)
         durable_sweep(&c->durable, &c->batch, SWEEP_ROWS);
+    kill_point("commit-due");
     /* What is left may need no write, and would tell nothing about the disk. */
     int r = c->state == RECORD_JOURNAL_FAILING ? durable_probe(&c->durable) : 0;
     if (r == 0)
@@ -269,6 +271,7 @@ static void commit(struct committer_work *c)
         on_failure(c, r);
         return;
     }
+    kill_point("commit-done");
     on_committed(c);
     count_commit(c, begin_ns, written);
     set_gauges(c);
@@ -318,7 +321,9 @@ static void answer_all(struct committer_work *c)
             restore(c, peer);
         committer_peer_answer(peer, &c->mesh, c->state);
     }
+    kill_point("confirm-put");
     mesh_publish(&c->mesh);
+    kill_point("confirm-shown");
     for (unsigned i = 0; i < c->peer_count && c->batch.count == 0; i++)
         release(c, &c->peers[i]);
 }

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/clock.h"
+#include "common/base/kill_point.h"
 #include "common/base/log.h"
 #include "common/ipc/control.h"
 #include "master/store/committer.h"
@@ -229,6 +230,7 @@ static void answer(struct store *store, struct store_peer *peer)
 void store_turn(struct store *store)
 {
     bool is_full = run_pass(store);
+    kill_point("live-passed");
     for (unsigned i = 0; i < store->peer_count; i++) {
         if (is_full)
             store->peers[i].due = store->peers[i].awaiting;

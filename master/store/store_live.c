@@ -1,6 +1,7 @@
 #include "master/store/store_live.h"
 
 #include "common/base/check.h"
+#include "common/base/kill_point.h"
 #include "master/store/store_will.h"
 #include "shm/generation.h"
 #include "shm/live/retain.h"
@@ -199,7 +200,9 @@ static int commit(struct store_live *store, struct store_op *ops, unsigned count
         r = apply(store, &ops[i], &change);
     if (r == 0 && keep_serials)
         r = put_serials(store, ops, count);
+    kill_point("live-write");
     r = end(store, r);
+    kill_point("live-written");
     if (r == 0)
         count_change(store, &change);
     return r;
@@ -236,6 +239,7 @@ bool store_live_apply(struct store_live *store, struct store_op *ops, unsigned c
     for (unsigned i = 0; i < count && !done; i++)
         apply_one(store, &ops[i]);
     raise_generations(store, ops, count);
+    kill_point("live-raised");
     return done && keep_serials;
 }
 

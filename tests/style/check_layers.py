@@ -104,6 +104,7 @@ DOORS = (
             "shm/generation.c",
             "shm/heartbeat.c",
             "shm/live/live.c",
+            "common/base/kill_point.c",
         ),
     ),
     (r"\bv?fork\s*\(|\bclone3?\s*\(", ("master/spawn.c", "master/daemonize.c")),
@@ -113,7 +114,7 @@ DOORS = (
         ("common/base/clock.c", "master/log_output.c", "master/syslog_link.c"),
     ),
     (r"\bclock_gettime\s*\(", ("common/base/clock.c", "master/notify.c")),
-    (r"\b(?:secure_)?getenv\s*\(", ("master/notify.c",)),
+    (r"\b(?:secure_)?getenv\s*\(", ("master/notify.c", "common/base/kill_point.c")),
 )
 
 

@@ -22,6 +22,7 @@ INDENT = 4
 STATEFUL = {
     "common/base/check.c",
     "common/base/clock.c",
+    "common/base/kill_point.c",
     "common/base/log.c",
     "master/master.c",
     "shm/obituary.c",

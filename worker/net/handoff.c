@@ -1,6 +1,7 @@
 #include "worker/net/handoff.h"
 
 #include "common/base/check.h"
+#include "common/base/kill_point.h"
 #include "common/base/list.h"
 #include "common/ipc/fdpass.h"
 #include "shm/listener_count.h"
@@ -61,6 +62,7 @@ static void arrive(struct handoff *h, int fd, size_t size)
         close(fd);
         return;
     }
+    kill_point("handoff-arrived");
     memcpy(&head, h->memory, sizeof(head));
     if (head.listener_index >= LAYOUT_LISTENERS) {
         close(fd);
@@ -105,7 +107,10 @@ static int send_now(const struct handoff *h, unsigned to, int fd, const struct h
         {.iov_base = (void *)(uintptr_t)pending.data, .iov_len = pending.size},
     };
 
-    return fdpass_send(h->out[to], fd, iov, pending.size > 0 ? 2 : 1);
+    kill_point("handoff-due");
+    int r = fdpass_send(h->out[to], fd, iov, pending.size > 0 ? 2 : 1);
+    kill_point("handoff-sent");
+    return r;
 }
 
 static bool is_full(int error)

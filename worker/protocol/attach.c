@@ -1,6 +1,7 @@
 #include "worker/protocol/attach.h"
 
 #include "common/base/check.h"
+#include "common/base/kill_point.h"
 #include "common/base/log.h"
 #include "worker/protocol/keep.h"
 #include "worker/protocol/lifecycle.h"
@@ -19,6 +20,7 @@ static void take_over(struct protocol *protocol, struct session *session)
     log_info("Client %s already connected, closing old connection.",
              log_text(session_client_id(session)).text);
     lifecycle_detach(protocol, session);
+    kill_point("taken-over");
     conn_close(old, REASON_SESSION_TAKEN_OVER);
     if (session->will != NULL && session->will->delay_s == 0)
         will_publish(protocol, session);

@@ -1,6 +1,7 @@
 #include "worker/protocol/on_publish.h"
 
 #include "common/base/check.h"
+#include "common/base/kill_point.h"
 #include "common/base/log.h"
 #include "common/mqtt/codec_publish.h"
 #include "common/mqtt/topic.h"
@@ -307,6 +308,7 @@ void on_publish_answer(struct conn *conn, const struct publisher_ack *ack)
         take_back(conn, ack->packet_id);
     else if (ack->type == PACKET_PUBREC && ack->has_crossed)
         make_sure(conn, ack->packet_id);
+    kill_point("ack-due");
     reply_ack(conn, ack);
     publishers_acknowledged(conn->session->publisher);
     on_disconnect_settled(conn);

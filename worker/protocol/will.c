@@ -1,5 +1,6 @@
 #include "worker/protocol/will.h"
 
+#include "common/base/kill_point.h"
 #include "common/mqtt/codec_publish.h"
 #include "worker/protocol/keep.h"
 #include "worker/protocol/lifecycle.h"
@@ -70,6 +71,7 @@ void will_publish(struct protocol *protocol, struct session *session)
     p.origin = (uint16_t)router->self;
     p.publisher_session = session; /* No Local holds for wills too */
     (void)route_publish(router, &p);
+    kill_point("will-routed");
     publication_done(&p);
     will_free(will);
     keep_no_will(protocol, session);

@@ -1,6 +1,7 @@
 #include "worker/route/deliver.h"
 
 #include "common/base/check.h"
+#include "common/base/kill_point.h"
 #include "common/base/log.h"
 #include "common/mqtt/codec_ack.h"
 #include "common/mqtt/codec_publish.h"
@@ -239,6 +240,7 @@ static bool put_in_flight(struct router *router, struct session *session, struct
     bool is_qos2 = d->qos == QOS_EXACTLY_ONCE;
     d->state = is_qos2 ? DELIVERY_WAITS_PUBREC : DELIVERY_WAITS_PUBACK;
     entry_sent(&router->journal, session, d);
+    kill_point("sent-put");
     return !await_delivery(router, session, d);
 }
 
@@ -411,6 +413,7 @@ void deliver_pubrel(struct session *session, const struct delivery *delivery)
 
 void deliver_release(struct router *router, struct session *session, struct delivery *delivery)
 {
+    kill_point("pubrec-taken");
     session_release(session, delivery);
     entry_released(&router->journal, session, delivery);
     if (!await_delivery(router, session, delivery))

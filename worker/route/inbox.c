@@ -1,6 +1,7 @@
 #include "worker/route/inbox.h"
 
 #include "common/base/check.h"
+#include "common/base/kill_point.h"
 #include "common/base/log.h"
 #include "common/mqtt/packet.h"
 #include "worker/route/pass_on.h"
@@ -151,6 +152,7 @@ static bool take_from(struct inbox *inbox, unsigned peer)
     size_t bytes = 0;
     while (count < TURN_RECORDS && bytes < TURN_BYTES && ring_next(ring, &record)) {
         take_record(inbox, peer, &record);
+        kill_point("record-taken");
         count++;
         bytes += record.size;
     }

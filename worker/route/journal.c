@@ -1,6 +1,7 @@
 #include "worker/route/journal.h"
 
 #include "common/base/check.h"
+#include "common/base/kill_point.h"
 #include "worker/net/loop.h"
 #include "worker/session/delivery.h"
 
@@ -146,6 +147,7 @@ static uint64_t put_with(struct journal *journal, struct record_journal *record,
     /* What is put to a peer, in the ring or before it, keeps its order: nothing comes
      * between the two. */
     (void)outbound_send_message(journal->outbound, journal->peer, body, with);
+    kill_point("body-put");
     return journal_put(journal, record);
 }
 
