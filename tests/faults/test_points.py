@@ -71,6 +71,7 @@ def provoke(run, name):
         pids = run.process.read_pids()
         workers = [name for name in pids if name.startswith("worker")]
         if len(workers) == run.process.workers:
+            run.load.fault("worker")
             os.kill(pids[run.rng.choice(workers)], signal.SIGKILL)
             time.sleep(0.2)
     if name == "taken-over":
@@ -96,6 +97,7 @@ def die_at(run, point, passes):
         assert time.monotonic() < deadline, f"{point.name} is not passed: {point.left()} left"
         provoke(run, point.name)
         time.sleep(0.01)
+    run.load.fault(f"{point.name} was passed")
     wait(lambda: run.process.process.poll() is not None or run.process.read_pids() != old, "death")
     if run.process.process.poll() is not None:
         run.process.restart(kill=True)
