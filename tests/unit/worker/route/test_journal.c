@@ -158,6 +158,26 @@ static void test_journal_refuse_tells_those_who_care(void **state)
     }
 }
 
+static void test_journal_set_state_failing_ends_hasty_waits(void **state)
+{
+    struct journal *journal = begin(state);
+    struct told told[3];
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t serial = put_done(journal, i + 1);
+        if (i == 2)
+            journal_set_state(journal, RECORD_JOURNAL_FAILING);
+        told[i] = (struct told){.wait = {.done = on_done, .is_hasty = i > 0}};
+        journal_wait_for(journal, &told[i].wait, serial, serial);
+    }
+    assert_int_equal(told[0].count, 0);
+    assert_int_equal(told[1].reason, REASON_QUOTA_EXCEEDED);
+    assert_int_equal(told[2].reason, REASON_QUOTA_EXCEEDED);
+    journal_confirm(journal, LAST + 3);
+    assert_int_equal(told[0].reason, REASON_SUCCESS);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(told[i].count, 1);
+}
+
 static void test_journal_restore_begin_is_for_this_process(void **state)
 {
     struct fixture *f = *state;
@@ -188,6 +208,7 @@ int main(void)
         FIXTURE_TEST(test_journal_wait_for_is_over_when_all_is_on_disk),
         FIXTURE_TEST(test_journal_wait_for_at_once),
         FIXTURE_TEST(test_journal_refuse_tells_those_who_care),
+        FIXTURE_TEST(test_journal_set_state_failing_ends_hasty_waits),
         FIXTURE_TEST(test_journal_restore_begin_is_for_this_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,22 @@ static void test_settle_release_passes_over_a_publisher_that_is_gone(void **stat
     fixture_end(f, c);
 }
 
+static void test_settle_refuse_all_tells_all_who_wait(void **state)
+{
+    struct fixture *f = *state;
+    struct session *s = fixture_session(f, "a", &first_conn);
+    struct publisher *p = fixture_publisher(f, s);
+    send_to(f, p, 1, PEER_BIT);
+    send_to(f, p, 2, OTHER_BIT);
+    fixture_drain(f, FIXTURE_PEER);
+    settle_refuse_all(&f->router.settle, WHY_DISK);
+    release(f);
+    assert_int_equal(f->ack_count, 2);
+    assert_int_equal(f->acks[0].ack.reason, WHY_TOPIC_RESERVED); /* it waited no more */
+    assert_int_equal(f->acks[1].ack.reason, WHY_DISK);
+    fixture_end(f, s);
+}
+
 static void test_settle_may_sleep_asks_for_the_bell(void **state)
 {
     struct fixture *f = *state;
@@ -225,6 +241,7 @@ int main(void)
         FIXTURE_TEST(test_settle_acknowledge_counts_pubacks),
         FIXTURE_TEST(test_settle_acknowledge_grows_across_the_wrap),
         FIXTURE_TEST(test_settle_release_passes_over_a_publisher_that_is_gone),
+        FIXTURE_TEST(test_settle_refuse_all_tells_all_who_wait),
         FIXTURE_TEST(test_settle_may_sleep_asks_for_the_bell),
         FIXTURE_TEST(test_settle_may_sleep_asks_every_worker),
     };
