@@ -31,7 +31,8 @@ pytestmark = [pytest.mark.disk, pytest.mark.clock, pytest.mark.crash,
 FULL = [("full", disk.ALLOCATE | disk.TRUNCATE, {"error": errno.ENOSPC}, SAY_FULL),
         ("full at the write", disk.WRITE | disk.STATVFS, {"error": errno.ENOSPC},
          SAY_FAILING + "No space left"),
-        ("full by short writes", disk.WRITE | disk.STATVFS, {"is_short": 1}, SAY_FAILING + "No space left")]
+        ("full by short writes", disk.WRITE | disk.STATVFS, {"is_short": 1},
+         SAY_FAILING + "No space left")]
 FAILING = [("broken writes", disk.WRITE, {"error": errno.EIO}, SAY_FAILING),
            ("broken syncs", disk.SYNC, {"error": errno.EIO}, SAY_FAILING),
            ("short writes", disk.WRITE, {"is_short": 1}, SAY_FAILING),
@@ -180,7 +181,8 @@ def test_session_that_is_there_can_come_back(scene, fault):
     scene.check_kept()
 
 
-@every_fault
+@pytest.mark.one_shape
+@pytest.mark.parametrize("fault", [FULL[0], FULL[1], FAILING[0]], ids=lambda fault: fault[0])
 def test_log_is_not_flooded(scene, fault):
     since = scene.broker.process.log_position()
     scene.begin(fault)
@@ -242,6 +244,7 @@ def flicker(run, faults, rounds):
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.one_shape
 @pytest.mark.parametrize("faults", [FULL, FAILING, LAST], ids=["full", "failing", "last"])
 @pytest.mark.parametrize("ends", ["well", "killed"])
 def test_load_through_trouble_loses_nothing(broker, faults, ends):
