@@ -29,7 +29,7 @@ static void grow(struct delayed *delayed)
     free(old.records);
 }
 
-/* Past entries that are not wanted any more, and changes, which nobody waits for. */
+/* Past entries that are not wanted any more, and DONEs, which nobody waits for. */
 static void move_open(struct delayed *delayed)
 {
     while (delayed->open < delayed->end && at(delayed, delayed->open)->delivery == NULL)

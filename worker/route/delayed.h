@@ -4,11 +4,9 @@
 /*
  * Records of the journal that have their serials, but are not put yet: entries of
  * deliveries that are likely to be acknowledged in a moment, and then need not be
- * put at all; and changes that nobody waits for. They are the latest ones of the
+ * put at all; and DONEs, which nobody waits for. They are the latest ones of the
  * journal, so their serials follow one another.
  */
-
-#include "shm/record.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,10 +20,8 @@ struct delayed_record {
     uint64_t until_ms;         /* when it is to be put */
     struct session *session;   /* whose */
     struct delivery *delivery; /* entry it is; NULL: it is none, or not wanted any more */
-    uint64_t number;           /* a change: the session's, */
+    uint64_t number;           /* a DONE: the session's, */
     uint64_t seq;              /* and the entry's that it is about; 0: it is none */
-    enum record_kind kind;     /* DONE or SENT */
-    uint16_t packet_id;
 };
 
 struct delayed {

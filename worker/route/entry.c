@@ -51,7 +51,6 @@ static bool delay_new(struct journal *journal, struct session *session, struct d
     return d->is_delayed;
 }
 
-/* At QoS 1 nobody waits for it: if it gets lost, the client gets the message twice. */
 static uint64_t put_change(struct journal *journal, const struct session *session,
                            const struct delivery *d, enum record_kind kind)
 {
@@ -61,10 +60,7 @@ static uint64_t put_change(struct journal *journal, const struct session *sessio
         .seq = d->seq,
         .packet_id = kind == RECORD_SENT ? d->packet_id : 0,
     };
-    if (d->qos == QOS_EXACTLY_ONCE)
-        return journal_put(journal, &record);
-    journal_put_later(journal, &record);
-    return d->serial;
+    return journal_put(journal, &record);
 }
 
 void entry_queued(struct journal *journal, struct session *session, struct delivery *delivery)
@@ -97,7 +93,11 @@ void entry_done(struct journal *journal, const struct session *session, struct d
     delivery->is_delayed = 0;
     if (delivery->seq == 0)
         return;
-    (void)put_change(journal, session, delivery, RECORD_DONE);
+    /* If it gets lost, the client gets the message twice. */
+    if (delivery->qos == QOS_AT_LEAST_ONCE)
+        journal_put_done(journal, session->number, delivery->seq);
+    else
+        (void)put_change(journal, session, delivery, RECORD_DONE);
     entry_end(delivery);
 }
 

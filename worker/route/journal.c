@@ -59,7 +59,7 @@ static void look_again(struct journal *journal)
     uint64_t dealt_with = delayed_is_open(delayed) ? delayed->open - 1 : journal->serial;
     uint64_t sent = journal->in_ring >= journal->put ? dealt_with : journal->in_ring;
     uint64_t confirmed = journal->on_disk >= journal->put ? dealt_with : journal->on_disk;
-    /* They never fall: changes that nobody waits for may be put when they are behind. */
+    /* They never fall: a DONE that is put now may be behind. */
     if (sent > journal->sent)
         journal->sent = sent;
     if (confirmed > journal->confirmed)
@@ -202,33 +202,32 @@ void journal_cancel(struct journal *journal, uint64_t serial)
     look_again(journal);
 }
 
-void journal_put_later(struct journal *journal, struct record_journal *record)
+static void put_done(struct journal *journal, uint64_t serial, uint64_t session, uint64_t seq)
 {
-    struct delayed_record later = {
-        .kind = record->kind,
-        .number = record->session,
-        .seq = record->seq,
-        .packet_id = record->packet_id,
+    struct record_journal record = {
+        .kind = RECORD_DONE,
+        .serial = serial,
+        .session = session,
+        .seq = seq,
     };
+    (void)journal_put(journal, &record);
+}
+
+void journal_put_done(struct journal *journal, uint64_t session, uint64_t seq)
+{
+    struct delayed_record later = {.number = session, .seq = seq};
     if (journal->delay_ms == 0 || delay(journal, &later) == 0)
-        (void)journal_put(journal, record);
+        put_done(journal, 0, session, seq);
 }
 
 static void put_first(struct journal *journal)
 {
     struct delayed_record delayed;
     journal->put = delayed_take_first(&journal->delayed, &delayed);
-    struct record_journal record = {
-        .kind = delayed.kind,
-        .serial = journal->put,
-        .session = delayed.number,
-        .seq = delayed.seq,
-        .packet_id = delayed.packet_id,
-    };
     if (delayed.delivery != NULL)
         journal->put_entry(journal, delayed.session, delayed.delivery);
     else
-        (void)journal_put(journal, &record);
+        put_done(journal, journal->put, delayed.number, delayed.seq);
 }
 
 void journal_put_delayed(struct journal *journal)

@@ -93,8 +93,8 @@ uint64_t journal_delay_entry(struct journal *journal, struct session *session,
                              struct delivery *delivery);
 /* An entry that was to be put later is not wanted any more. */
 void journal_cancel(struct journal *journal, uint64_t serial);
-/* The same as journal_put(), some time: for a DONE or SENT that nobody waits for. */
-void journal_put_later(struct journal *journal, struct record_journal *record);
+/* A DONE, which nobody waits for, some time. */
+void journal_put_done(struct journal *journal, uint64_t session, uint64_t seq);
 /* Puts all that was to be put later. */
 void journal_put_delayed(struct journal *journal);
 /* Do records wait for room in the ring? */

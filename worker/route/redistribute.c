@@ -52,6 +52,7 @@ static bool move(struct router *router, struct delivery *d)
 {
     struct publication p = publication_of(d->message);
     p.origin = (uint16_t)router->self;
+    p.is_repeat = d->sent && d->packet_id == 0; /* came before a death: see deliver.c */
     bool is_placed = place(router, &p, &d->share->id);
     publication_done(&p);
     return is_placed;

@@ -20,7 +20,7 @@ static void add_entry(struct delayed *d, uint64_t serial)
 
 static void add_change(struct delayed *d, uint64_t serial)
 {
-    struct delayed_record record = {.kind = RECORD_DONE, .number = 1, .seq = serial};
+    struct delayed_record record = {.number = 1, .seq = serial};
     assert_true(delayed_add(d, serial, &record));
 }
 
@@ -63,7 +63,7 @@ static void test_delayed_open_passes_changes_and_what_was_cancelled(void **state
     assert_false(delayed_is_open(&d));
     assert_int_equal(delayed_first(&d)->seq, FIRST);
     assert_int_equal(delayed_take_first(&d, &record), FIRST);
-    assert_int_equal(record.kind, RECORD_DONE);
+    assert_int_equal(record.seq, FIRST);
     assert_int_equal(delayed_first(&d)->seq, FIRST + 2);
     delayed_done(&d);
 }
