@@ -248,6 +248,10 @@ static void set_up_protocol(struct worker *w)
         .stats = w->router.stats,
     };
     list_init(&p->pending);
+    list_init(&p->published_wills);
+    settle_queue_init(&p->unsettled_wills, NULL);
+    w->router.settle.owner = p;
+    w->router.settle.on_settled = will_settled;
     session_table_init(&p->sessions, region_key(in->region), p->stats);
     p->sessions.owner = p;
     p->sessions.on_timer = lifecycle_on_timer;
@@ -356,6 +360,7 @@ static void worker_free(struct worker *w)
     inbox_done(&w->inbox);
     restore_done(&w->restore);
     unsure_done(&w->protocol.unsure);
+    will_done(&w->protocol);
     wheel_stop(loop_wheel(w->loop), &w->poll_timer);
     outbound_done(&w->router.outbound);
     await_done(&w->router.await);
@@ -429,6 +434,8 @@ static int take_turn(struct worker *w)
 static bool is_drained(struct worker *w)
 {
     if (w->conns.count > 0 || w->has_work || w->router.outbound.blocked != 0)
+        return false;
+    if (!settle_queue_is_empty(&w->protocol.unsettled_wills))
         return false;
     if (w->is_last_look)
         return true;

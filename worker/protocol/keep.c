@@ -136,11 +136,11 @@ void keep_will(struct protocol *protocol, const struct session *session)
         (void)outbound_send_message(&router->outbound, router->store, &record, &with);
 }
 
-void keep_no_will(struct protocol *protocol, const struct session *session)
+void keep_no_will(struct protocol *protocol, struct bytes client_id)
 {
-    struct record_journal record = {.kind = RECORD_FORGET_WILL, .name = session_client_id(session)};
+    struct record_journal record = {.kind = RECORD_FORGET_WILL, .name = client_id};
     if (journal_of(protocol)->is_on)
         (void)journal_put(journal_of(protocol), &record);
     else
-        clear_live(protocol, session_client_id(session));
+        clear_live(protocol, client_id);
 }

@@ -25,6 +25,6 @@ uint64_t keep_no_subscription(struct protocol *protocol, const struct session *s
                               struct bytes text);
 /* The will of any session: on disk, or with the store if nothing is kept there. */
 void keep_will(struct protocol *protocol, const struct session *session);
-void keep_no_will(struct protocol *protocol, const struct session *session);
+void keep_no_will(struct protocol *protocol, struct bytes client_id);
 
 #endif

@@ -23,8 +23,10 @@ struct protocol {
     struct stats stats;
     struct handoff *handoff;
     struct session_table sessions;
-    struct list_node pending; /* SUBSCRIBEs that wait for the store, by serial */
-    struct unsure unsure;     /* QoS 2 messages from before a restart */
+    struct list_node pending;            /* SUBSCRIBEs that wait for the store, by serial */
+    struct unsure unsure;                /* QoS 2 messages from before a restart */
+    struct settle_queue unsettled_wills; /* published ones, which are kept till then; */
+    struct list_node published_wills;    /* whose they are, in the same order */
 };
 
 static inline struct protocol *protocol_of(const struct conn *conn)

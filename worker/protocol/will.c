@@ -1,5 +1,6 @@
 #include "worker/protocol/will.h"
 
+#include "common/base/check.h"
 #include "common/base/kill_point.h"
 #include "common/mqtt/codec_publish.h"
 #include "worker/protocol/keep.h"
@@ -7,6 +8,14 @@
 #include "worker/route/route.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* A will that was published, and is kept until it is settled. */
+struct published_will {
+    struct list_node node;
+    size_t size;
+    uint8_t client_id[];
+};
 
 static struct will *new_will(struct protocol *protocol, const struct mqtt_message *from,
                              struct bytes properties)
@@ -19,7 +28,9 @@ static struct will *new_will(struct protocol *protocol, const struct mqtt_messag
         free(will);
         return NULL;
     }
+    /* Its publication's id is the next one: the committer knows the two as different bodies. */
     will->message->id = router_next_message_id(protocol->router);
+    (void)router_next_message_id(protocol->router);
     will->message->qos = (uint8_t)from->qos;
     will->message->retain = from->retain;
     will->expiry_s = from->has_expiry ? from->expiry_s : 0;
@@ -53,7 +64,48 @@ void will_drop(struct protocol *protocol, struct session *session)
     if (session->will == NULL)
         return;
     session_set_will(session, NULL);
-    keep_no_will(protocol, session);
+    keep_no_will(protocol, session_client_id(session));
+}
+
+/* -- published -- */
+
+static void forget_when_settled(struct protocol *protocol, const struct session *session,
+                                const struct route_result *result)
+{
+    const struct publisher_ack settled = {0};
+    struct bytes id = session_client_id(session);
+    struct published_will *p = malloc(sizeof(*p) + id.size);
+    if (p == NULL)
+        fatal("no memory for a will");
+    list_init(&p->node);
+    p->size = id.size;
+    memcpy(p->client_id, id.data, id.size);
+    list_push_back(&protocol->published_wills, &p->node);
+    settle_acknowledge(&protocol->router->settle, &protocol->unsettled_wills, &settled,
+                       result->workers, result->kept);
+}
+
+void will_settled(void *protocol)
+{
+    struct protocol *own = protocol;
+    struct list_node *node = list_first(&own->published_wills);
+    check(node != NULL);
+    struct published_will *p = list_owner(node, struct published_will, node);
+    const struct bytes id = {p->client_id, p->size};
+    const struct session *session = session_find(&own->sessions, id);
+    /* A new will of the client has taken its place. */
+    if (session == NULL || session->will == NULL)
+        keep_no_will(own, id);
+    list_remove(node);
+    free(p);
+}
+
+void will_done(struct protocol *protocol)
+{
+    settle_queue_done(&protocol->unsettled_wills);
+    list_for_each(node, &protocol->published_wills)
+        free(list_owner(node, struct published_will, node));
+    list_init(&protocol->published_wills);
 }
 
 void will_publish(struct protocol *protocol, struct session *session)
@@ -65,16 +117,19 @@ void will_publish(struct protocol *protocol, struct session *session)
     struct router *router = protocol->router;
     if (will->expiry_s != 0)
         will->message->expiry_at_ms = loop_now_ms(router->loop) + will->expiry_s * 1000ULL;
-    /* The committer knows the will itself under its old id. */
-    will->message->id = router_next_message_id(router);
+    will->message->id++;
     struct publication p = publication_of(will->message);
     p.origin = (uint16_t)router->self;
     p.publisher_session = session; /* No Local holds for wills too */
-    (void)route_publish(router, &p);
+    p.is_repeat = will->is_restored;
+    struct route_result result = route_publish(router, &p);
     kill_point("will-routed");
     publication_done(&p);
     will_free(will);
-    keep_no_will(protocol, session);
+    if (router->journal.is_on)
+        forget_when_settled(protocol, session, &result);
+    else
+        keep_no_will(protocol, session_client_id(session));
 }
 
 static struct mqtt_message message_of(const struct record_message *record)
@@ -147,6 +202,8 @@ bool will_restore(struct protocol *protocol, const struct record_message *record
         return false;
     }
     will->delay_s = record->session_expiry_s == 0 ? 0 : record->will_delay_s;
+    will->message->id = record->message_id;
+    will->is_restored = true;
     session_set_will(session, will);
     return true;
 }

@@ -19,6 +19,11 @@ bool will_take(struct protocol *protocol, struct session *session,
 void will_drop(struct protocol *protocol, struct session *session);
 /* Publishes it, if any, and drops it. */
 void will_publish(struct protocol *protocol, struct session *session);
+/* A published will is where it belongs: it need not be kept any more. `protocol` is its
+ * worker's; for struct settle. */
+void will_settled(void *protocol);
+/* At the end of the process: those that are not settled stay kept. */
+void will_done(struct protocol *protocol);
 /* A will whose worker died: kept in a session that only stands for it, with the
  * time that it and its session had left at most. */
 void will_adopt(struct protocol *protocol, const struct record_message *record);

@@ -52,6 +52,15 @@ void settle_queue_done(struct settle_queue *queue)
     settle_queue_init(queue, NULL);
 }
 
+static void tell(const struct settle *s, const struct settle_queue *q,
+                 const struct publisher_ack *ack)
+{
+    if (q->conn == NULL)
+        s->on_settled(s->owner);
+    else
+        s->on_ack(q->conn, ack);
+}
+
 static uint64_t *word(const struct settle_queue *q, uint32_t index)
 {
     return &q->words[index & (q->capacity - 1)];
@@ -104,7 +113,7 @@ void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
                         const struct publisher_ack *ack, uint64_t workers, uint64_t kept)
 {
     if (workers == 0 && kept == 0 && settle_queue_is_empty(queue)) {
-        settle->on_ack(queue->conn, ack);
+        tell(settle, queue, ack);
         return;
     }
     uint64_t head = (uint64_t)ack->packet_id << PACKET_SHIFT |
@@ -160,7 +169,7 @@ static void send_first(struct settle *s, struct settle_queue *q)
     };
     q->first += 1 + ((uint32_t)head & COUNT_MASK);
     q->puback_count -= ack.type == PACKET_PUBACK;
-    s->on_ack(q->conn, &ack);
+    tell(s, q, &ack);
 }
 
 void settle_release(struct settle *settle)

@@ -38,6 +38,9 @@ struct settle {
     struct list_node waiting; /* of struct settle_queue that is not empty */
     /* Sends an acknowledgement. */
     void (*on_ack)(struct conn *conn, const struct publisher_ack *ack);
+    /* The same for a queue that has no connection: the entry is settled. */
+    void (*on_settled)(void *owner);
+    void *owner;
 };
 
 /* Embedded in its publisher. */

@@ -30,6 +30,7 @@ struct will {
     struct message *message;
     uint32_t expiry_s; /* Message Expiry Interval, counted from its publication; 0: none */
     uint32_t delay_s;
+    bool is_restored; /* it may have been published before */
 };
 
 struct session_table;

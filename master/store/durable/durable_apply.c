@@ -234,14 +234,31 @@ static bool is_void(const struct apply *a, const struct durable_change *change)
 
 /* -- all -- */
 
+/* A will may be published once more, under the id after its own, as long as it is kept. */
+static int note_will(struct apply *a, const struct durable_change *change)
+{
+    struct record_message old;
+    struct bytes content;
+    uint64_t id = change->action == DURABLE_DELETE ? 0 : change->body->message.message_id;
+    bool is_there = durable_env_get(a->durable->env, &change->key, &content) == 0 &&
+                    durable_message_decode(&a->durable->clock, content, &old);
+    if (is_there && old.message_id == id)
+        return 0;
+    int r = is_there ? durable_unsure_end(a->durable, old.message_id + 1) : 0;
+    return r == 0 && id != 0 ? durable_unsure_begin(a->durable, id + 1) : r;
+}
+
 static int apply_message(struct apply *a, struct durable_change *change)
 {
-    if (change->action == DURABLE_DELETE)
-        return delete_row(a, &change->key);
-    const struct record_message *message = &change->body->message;
-    if (take_room(a, change, durable_message_size(message)) < 0)
+    bool is_delete = change->action == DURABLE_DELETE;
+    if (!is_delete && take_room(a, change, durable_message_size(&change->body->message)) < 0)
         return 0;
-    return durable_message_put(a->durable->env, &a->durable->clock, &change->key, message);
+    int r = durable_key_kind(&change->key) == DURABLE_WILL ? note_will(a, change) : 0;
+    if (r < 0)
+        return r;
+    return is_delete ? delete_row(a, &change->key)
+                     : durable_message_put(a->durable->env, &a->durable->clock, &change->key,
+                                           &change->body->message);
 }
 
 static int apply_change(struct apply *a, struct durable_change *change)
