@@ -13,7 +13,9 @@
  *     JOURNAL_RESET   epoch         nothing else may follow before RESTORE_END, and what
  *                                   comes before RESTORE_BEGIN was for a predecessor
  *   worker -> committer, `serial` in each:
- *     SESSION         session, expiry_s, end_at_ms, version, connected, name (client id)
+ *     SESSION         session, expiry_s, end_at_ms, version, connected, name (client id),
+ *                                   seq: of the last delivery that may have been sent, though
+ *                                   there is no SENT of it (connected: of all)
  *     SESSION_END     session                        with all that it has
  *     SUBSCRIBE       session, subscription_id, options, name (filter, with $share/g/)
  *     UNSUBSCRIBE     session, name

@@ -34,6 +34,7 @@ uint64_t keep_session(struct protocol *protocol, struct session *session)
     struct record_journal record = {
         .kind = RECORD_SESSION,
         .session = session->number,
+        .seq = session->seq_sent,
         .end_at_ms = is_ending ? session->expires_at_ms : 0,
         .expiry_s = session->expiry_s,
         .version = session->version,

@@ -99,6 +99,8 @@ static void take_session(struct restore *restore, const struct record_journal *r
     s->version = record->version;
     s->inflight.next_id = first_id(restore, record);
     restore->was_connected = record->connected;
+    s->seq_sent = record->seq;
+    s->seq = record->seq; /* none at or before it is used again */
     if (!record->connected)
         s->expires_at_ms = record->end_at_ms == 0 ? UINT64_MAX : record->end_at_ms;
     restore->session = s;
@@ -164,9 +166,11 @@ static struct delivery *new_delivery(const struct restore *restore,
         no_memory();
     d->seq = record->seq;
     d->state = state_of(record) & 3U;
-    /* At QoS 1 it may have gone out before that was on disk. */
-    bool may_be_sent = restore->was_connected && record->qos == QOS_AT_LEAST_ONCE;
-    d->sent = record->packet_id != 0 || may_be_sent;
+    /* At QoS 1 it may have gone out before that was on disk; and so it is at the next restart. */
+    if (restore->was_connected)
+        restore->session->seq_sent = record->seq;
+    bool may_be_sent = record->seq <= restore->session->seq_sent;
+    d->sent = record->packet_id != 0 || (record->qos == QOS_AT_LEAST_ONCE && may_be_sent);
     if (m != NULL)
         m->kept++;
     return d;

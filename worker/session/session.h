@@ -51,7 +51,8 @@ struct session {
     struct wheel_timer timer; /* offline: will due, or the session's end */
     uint64_t expires_at_ms;   /* offline: when the session ends */
     uint64_t number;          /* in the journal; 0: not in it */
-    uint64_t seq;             /* of the delivery that came into the journal last */
+    uint64_t seq;             /* of the delivery that came into the journal last, */
+    uint64_t seq_sent;        /* ... and of the last that may have been sent before a restart */
     uint64_t queued_bytes;
     uint64_t congested_since_ms; /* 0: not congested (worker/route/hold.h) */
     uint64_t progress_at_ms;     /* congested: when its progress was last looked at, */

@@ -7,7 +7,7 @@
 enum {
     FLAG_RETAIN = 1,
     FLAG_RELEASED = 2,
-    FIXED_MAX = 16 /* bytes of a content before its name or ids */
+    FIXED_MAX = 24 /* bytes of a content before its name or ids */
 };
 
 static void encode(const struct durable_clock *clock, enum durable_kind kind,
@@ -15,6 +15,7 @@ static void encode(const struct durable_clock *clock, enum durable_kind kind,
 {
     if (kind == DURABLE_SESSION) {
         writer_u64(w, durable_clock_to_disk(clock, j->end_at_ms));
+        writer_u64(w, j->seq);
         writer_u32(w, j->expiry_s);
         writer_u8(w, j->version);
         writer_u8(w, j->connected);
@@ -63,6 +64,7 @@ static void decode_session(const struct durable_clock *clock, struct reader *r,
 {
     j->kind = RECORD_SESSION;
     j->end_at_ms = durable_clock_from_disk(clock, reader_u64(r));
+    j->seq = reader_u64(r);
     j->expiry_s = reader_u32(r);
     j->version = reader_u8(r);
     j->connected = reader_u8(r) != 0;

@@ -16,6 +16,7 @@ static struct record_journal sample(size_t index)
         {.kind = RECORD_SESSION,
          .serial = 1,
          .session = 2,
+         .seq = 9,
          .end_at_ms = 3,
          .expiry_s = 4,
          .version = 5,
