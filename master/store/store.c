@@ -381,7 +381,7 @@ static const struct open_error {
 } open_errors[] = {
     {-EBUSY, "another broker uses it", "give each a persistence_location of its own"},
     {-EPROTO, "a newer version of courtier made it", "use that one"},
-    {-EBADMSG, "it is damaged", "move the folder away to start without it"},
+    {-EUCLEAN, "it is damaged", "move the folder away to start without it"},
     {-EACCES, NULL, "it must belong to the user that courtier runs as (chown -R)"},
     {-EROFS, NULL, "remount the file system for writing"},
     {-ENOSPC, NULL, "make room on the disk, or raise persistence_size_max"},

@@ -1,10 +1,11 @@
 #include "master/store/durable/durable_env.h"
 
 #include "common/base/check.h"
-#include "common/base/hash.h"
 #include "common/base/log.h"
+#include "master/store/durable/durable_format.h"
 #include "master/store/durable/durable_pages.h"
 #include "master/store/durable/durable_repair.h"
+#include "master/store/durable/durable_sum.h"
 #include "shm/live/live_room.h"
 
 #include <errno.h>
@@ -17,20 +18,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/*
- * The row FORMAT is what a version of any age must understand before all else: a
- * magic word, the number of the format, and its complement in place of a checksum.
- * Formats below ours would be brought up to date here; there is none yet.
- */
-
 enum {
-    FORMAT = 1,
-    SUM_SIZE = 8,
     UNSAFE_FLAGS = MDB_NOSYNC | MDB_NOMETASYNC | MDB_MAPASYNC | MDB_WRITEMAP,
     DISK_FULL_BELOW = 1 << 20
 };
-
-#define FORMAT_MAGIC 0x43525452U /* "CRTR" */
 
 struct durable_env {
     MDB_env *env;
@@ -48,10 +39,6 @@ struct durable_env {
     uint64_t size_max;
 };
 
-/* Against accidents and not against people, so it need not be secret; a constant
- * can't be lost with a row. */
-static const struct hash_key sum_key = {"courtier row sum"};
-
 static int failure(struct durable_env *env, int code)
 {
     struct statvfs fs;
@@ -65,7 +52,9 @@ static int failure(struct durable_env *env, int code)
     if (code == EIO && fstatvfs(env->folder_fd, &fs) == 0 &&
         (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BELOW)
         return -ENOSPC;
-    return code > 0 ? -code : -EBADMSG;
+    if (code == MDB_VERSION_MISMATCH)
+        return -EPROTO; /* a later LMDB made it */
+    return code > 0 ? -code : -EUCLEAN;
 }
 
 static MDB_val to_value(struct bytes b)
@@ -77,29 +66,12 @@ static MDB_val to_value(struct bytes b)
     return (MDB_val){.mv_size = b.size, .mv_data = data.out};
 }
 
+static struct bytes to_bytes(const MDB_val *value)
+{
+    return (struct bytes){value->mv_data, value->mv_size};
+}
+
 /* -- rows -- */
-
-/* Of the key too: a row in the place of another one is damage. */
-static uint64_t sum_of(const struct durable_key *key, struct bytes content)
-{
-    return hash_short(&sum_key, content) ^
-           (hash_short(&sum_key, durable_key_bytes(key)) * 0x9E3779B97F4A7C15U);
-}
-
-static int open_value(const struct durable_key *key, const MDB_val *value,
-                      struct bytes *ret_content)
-{
-    struct bytes content = {value->mv_data, value->mv_size};
-    uint64_t sum;
-    if (content.size >= SUM_SIZE) {
-        content.size -= SUM_SIZE;
-        memcpy(&sum, content.data + content.size, SUM_SIZE);
-        *ret_content = content;
-        if (sum == sum_of(key, content))
-            return 0;
-    }
-    return -EBADMSG;
-}
 
 int durable_env_get(struct durable_env *env, const struct durable_key *key,
                     struct bytes *ret_content)
@@ -108,7 +80,8 @@ int durable_env_get(struct durable_env *env, const struct durable_key *key,
     MDB_val value;
     check(env->transaction != NULL);
     int r = mdb_get(env->transaction, env->dbi, &at, &value);
-    return r != 0 ? failure(env, r) : open_value(key, &value, ret_content);
+    return r != 0 ? failure(env, r)
+                  : durable_sum_open(durable_key_bytes(key), to_bytes(&value), ret_content);
 }
 
 bool durable_env_has(struct durable_env *env, const struct durable_key *key)
@@ -151,7 +124,7 @@ int durable_env_next(struct durable_env *env, struct durable_key *key, size_t pr
         return -EIO; /* no version of ours wrote it */
     key->size = (uint8_t)at.mv_size;
     memcpy(key->bytes, at.mv_data, at.mv_size);
-    return open_value(key, &value, ret_content);
+    return durable_sum_open(durable_key_bytes(key), to_bytes(&value), ret_content);
 }
 
 /* Result of a write. */
@@ -168,7 +141,7 @@ int durable_env_reserve(struct durable_env *env, const struct durable_key *key, 
                         uint8_t **ret_memory)
 {
     MDB_val at = to_value(durable_key_bytes(key));
-    MDB_val data = {.mv_size = size + SUM_SIZE};
+    MDB_val data = {.mv_size = size + DURABLE_SUM_SIZE};
     check(env->is_writing);
     int r = written(env, mdb_put(env->transaction, env->dbi, &at, &data, MDB_RESERVE));
     if (r == 0)
@@ -179,9 +152,8 @@ int durable_env_reserve(struct durable_env *env, const struct durable_key *key, 
 void durable_env_seal(struct durable_env *env, const struct durable_key *key, uint8_t *memory,
                       size_t size)
 {
-    uint64_t sum = sum_of(key, (struct bytes){memory, size});
     check(env->is_writing);
-    memcpy(memory + size, &sum, SUM_SIZE);
+    durable_sum_seal(durable_key_bytes(key), memory, size);
 }
 
 int durable_env_put(struct durable_env *env, const struct durable_key *key, struct bytes content)
@@ -325,7 +297,7 @@ static int open_again(struct durable_env *env, const char *folder, uint64_t size
 static int open_or_repair(struct durable_env *env, const char *folder, uint64_t size_max)
 {
     int r = open_lmdb(env, folder, size_max);
-    for (unsigned good = 0; good < 2 && r == -EBADMSG; good++) {
+    for (unsigned good = 0; good < 2 && r == -EUCLEAN; good++) {
         if (durable_repair(env->folder_fd, good) < 0)
             continue;
         r = open_again(env, folder, size_max);
@@ -334,7 +306,7 @@ static int open_or_repair(struct durable_env *env, const char *folder, uint64_t 
                       "commit may be missing. The old file is data.mdb.damaged.",
                       folder);
     }
-    if (r == -EBADMSG && durable_repair_unborn(env->folder_fd) == 0)
+    if (r == -EUCLEAN && durable_repair_unborn(env->folder_fd) == 0)
         r = open_again(env, folder, size_max);
     return r;
 }
@@ -354,13 +326,8 @@ static int check_format(struct durable_env *env)
         r = failure(env, mdb_dbi_open(env->transaction, NULL, 0, &env->dbi));
     if (r == 0)
         r = failure(env, mdb_get(env->transaction, env->dbi, &at, &value));
-    if (r == 0) {
-        struct reader reader = reader_of((struct bytes){value.mv_data, value.mv_size});
-        uint32_t magic = reader_u32(&reader);
-        uint32_t format = reader_u32(&reader);
-        bool is_whole = reader_u32(&reader) == ~format && !reader.bad && magic == FORMAT_MAGIC;
-        r = is_whole ? (format > FORMAT ? -EPROTO : 0) : -ENOENT; /* a damaged one is made anew */
-    }
+    if (r == 0)
+        r = durable_format_judge(to_bytes(&value));
     if (env->transaction != NULL)
         durable_env_abort(env);
     return r;
@@ -368,12 +335,9 @@ static int check_format(struct durable_env *env)
 
 static int write_format(struct durable_env *env)
 {
-    uint8_t memory[12];
-    struct writer w = writer_of(memory, sizeof memory);
+    uint8_t memory[DURABLE_FORMAT_SIZE];
     struct durable_key key = durable_key_of(DURABLE_FORMAT);
-    writer_u32(&w, FORMAT_MAGIC);
-    writer_u32(&w, FORMAT);
-    writer_u32(&w, ~(uint32_t)FORMAT);
+    durable_format_write(memory);
     int r = begin(env, 0);
     if (r == 0)
         r = failure(env, mdb_dbi_open(env->transaction, NULL, 0, &env->dbi));

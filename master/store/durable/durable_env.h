@@ -21,9 +21,11 @@
 
 struct durable_env;
 
-/* Opens, or makes, the environment in `folder`, which exists, and is borrowed; `size_max` is the
- * most that it may take, in bytes. 0 or -errno (-EBUSY: another broker uses it; -EPROTO: a newer
- * version made it, nothing was touched; -EBADMSG: it is damaged as a whole). */
+/* Opens, or makes, the environment in `folder`, which exists and
+ * is borrowed. LMDB trusts what is there:
+ * see rescue.h. `size_max` is the most that it may take, in bytes. 0 or -errno (-EBUSY:
+ * another broker uses it; -EPROTO: a newer version made it, nothing was touched;
+ * -EUCLEAN: it is damaged as a whole). */
 int durable_env_open(struct durable_env **ret_env, const char *folder, uint64_t size_max);
 void durable_env_close(struct durable_env *env);
 
@@ -38,7 +40,8 @@ int durable_env_commit(struct durable_env *env);
 bool durable_env_is_changed(const struct durable_env *env);
 
 /* The content of a row, borrowed until the next write or the transaction's end. 0,
- * -ENOENT, -EBADMSG (damaged) or -errno. */
+ * -ENOENT, -EBADMSG (this row is damaged) or -errno (-EUCLEAN: the file is, and LMDB
+ * has noticed). */
 int durable_env_get(struct durable_env *env, const struct durable_key *key,
                     struct bytes *ret_content);
 /* Is there such a row, damaged or not? */

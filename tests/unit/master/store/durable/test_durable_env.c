@@ -79,7 +79,7 @@ static void test_durable_env_open_refuses_what_is_no_database(void **state)
     for (int i = 0; i < 20000; i++)
         fputc('x', file);
     fclose(file);
-    assert_int_equal(durable_env_open(&env, f->folder, DURABLE_FIXTURE_SIZE), -EBADMSG);
+    assert_int_equal(durable_env_open(&env, f->folder, DURABLE_FIXTURE_SIZE), -EUCLEAN);
 }
 
 /* Bytes of the file from `offset` on become 0xFF, as a card may leave a sector. */
@@ -130,7 +130,7 @@ static void test_durable_env_open_refuses_two_bad_meta_pages(void **state)
     durable_env_close(env);
     garble(f, 0);
     garble(f, sysconf(_SC_PAGESIZE));
-    assert_int_equal(durable_env_open(&env, f->folder, DURABLE_FIXTURE_SIZE), -EBADMSG);
+    assert_int_equal(durable_env_open(&env, f->folder, DURABLE_FIXTURE_SIZE), -EUCLEAN);
 }
 
 /* The power went while it was made: nothing was ever in it. */
