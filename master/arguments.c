@@ -5,7 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-enum long_option { OPTION_TEST_CONFIG = 256, OPTION_VERSION };
+enum long_option { OPTION_TEST_CONFIG = 256, OPTION_CHECK_STORE, OPTION_VERSION };
 
 static const struct option long_options[] = {
     {"config-file", required_argument, NULL, 'c'},
@@ -15,6 +15,7 @@ static const struct option long_options[] = {
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"test-config", no_argument, NULL, OPTION_TEST_CONFIG},
+    {"check-store", no_argument, NULL, OPTION_CHECK_STORE},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
 };
@@ -54,6 +55,9 @@ static bool read_option(struct arguments *arguments, int option)
     case OPTION_TEST_CONFIG:
         arguments->test_config = true;
         return true;
+    case OPTION_CHECK_STORE:
+        arguments->check_store = true;
+        return true;
     case OPTION_VERSION:
         arguments->show_version = true;
         return true;
@@ -77,21 +81,25 @@ bool arguments_read(struct arguments *ret_arguments, int argc, char **argv)
 
 void arguments_print_help(const char *version)
 {
-    printf("courtier version %s, an MQTT broker\n\n"
-           "Usage: courtier [-c FILE] [-p PORT]... [-d] [-q | -v]\n"
-           "       courtier [-c FILE] --test-config\n\n"
-           "  -c, --config-file FILE  read this configuration; without one, only this machine\n"
-           "                          can connect\n"
-           "  -p, --port PORT         listen on this port; may be given several times\n"
-           "  -d, --daemon            go to the background once the broker serves\n"
-           "  -q, --quiet             no log at all\n"
-           "  -v, --verbose           log everything\n"
-           "      --test-config       check the configuration and end\n"
-           "  -h, --help              this text\n"
-           "      --version           print the version\n\n"
-           "Signals: SIGHUP reload the configuration and open the log anew; SIGTERM, SIGINT\n"
-           "stop; SIGRTMIN open the log anew; SIGUSR2 write the state to the log.\n\n"
-           "Exit codes: %d stopped as asked, or configuration fine; %d could not start, or had\n"
-           "to give up; %d wrong command line; %d configuration wrong or impossible here.\n",
-           version, MASTER_EXIT_DONE, MASTER_EXIT_FAILED, MASTER_EXIT_ARGUMENTS, MASTER_EXIT_CONF);
+    printf(
+        "courtier version %s, an MQTT broker\n\n"
+        "Usage: courtier [-c FILE] [-p PORT]... [-d] [-q | -v]\n"
+        "       courtier [-c FILE] --test-config\n"
+        "       courtier [-c FILE] --check-store\n\n"
+        "  -c, --config-file FILE  read this configuration; without one, only this machine\n"
+        "                          can connect\n"
+        "  -p, --port PORT         listen on this port; may be given several times\n"
+        "  -d, --daemon            go to the background once the broker serves\n"
+        "  -q, --quiet             no log at all\n"
+        "  -v, --verbose           log everything\n"
+        "      --test-config       check the configuration and end\n"
+        "      --check-store       examine the state on disk, change nothing, and end: 0 sound,\n"
+        "                          1 damaged, 2 it can't be read or is in use\n"
+        "  -h, --help              this text\n"
+        "      --version           print the version\n\n"
+        "Signals: SIGHUP reload the configuration and open the log anew; SIGTERM, SIGINT\n"
+        "stop; SIGRTMIN open the log anew; SIGUSR2 write the state to the log.\n\n"
+        "Exit codes: %d stopped as asked, or configuration fine; %d could not start, or had\n"
+        "to give up; %d wrong command line; %d configuration wrong or impossible here.\n",
+        version, MASTER_EXIT_DONE, MASTER_EXIT_FAILED, MASTER_EXIT_ARGUMENTS, MASTER_EXIT_CONF);
 }

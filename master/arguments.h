@@ -11,6 +11,7 @@ struct arguments {
     struct conf_arguments conf; /* borrowed from argv */
     bool quiet;
     bool test_config;
+    bool check_store;
     bool show_help;
     bool show_version;
 };

@@ -1,5 +1,6 @@
 #include "master/durable_folder.h"
 
+#include "common/base/check.h"
 #include "common/base/log.h"
 
 #include <errno.h>
@@ -33,17 +34,19 @@ static int make(const char *path, const char *location, uid_t uid, gid_t gid)
     return r < 0 ? r : sync_location(location);
 }
 
-int durable_folder_open(char **ret_path, const char *location, uid_t uid, gid_t gid)
+char *durable_folder_path(const char *location)
 {
     const char *slash = location[strlen(location) - 1] == '/' ? "" : "/";
-    int r = 0;
-    *ret_path = NULL;
-    if (asprintf(ret_path, "%s%scourtier.db", location, slash) < 0) {
-        *ret_path = NULL;
-        r = -ENOMEM;
-    }
-    if (r == 0)
-        r = make(*ret_path, location, uid, gid);
+    char *path;
+    if (asprintf(&path, "%s%scourtier.db", location, slash) < 0)
+        fatal("no memory at start");
+    return path;
+}
+
+int durable_folder_open(char **ret_path, const char *location, uid_t uid, gid_t gid)
+{
+    *ret_path = durable_folder_path(location);
+    int r = make(*ret_path, location, uid, gid);
     if (r < 0) {
         log_error("Cannot make the folder courtier.db under %s (persistence_location): %s; make "
                   "the folder above it, or name one that can be written.",

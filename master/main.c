@@ -7,12 +7,15 @@
 #include "common/base/log.h"
 #include "common/conf/conf.h"
 #include "master/arguments.h"
+#include "master/durable_folder.h"
 #include "master/log_output.h"
 #include "master/master.h"
+#include "master/store/rescue/rescue_check.h"
 #include "master/store/store.h"
 #include "worker/worker.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct spawn_role roles[] = {
@@ -69,18 +72,29 @@ static int run_broker(struct conf *conf, const struct arguments *arguments,
     return code;
 }
 
+static int check_store(const struct conf *conf)
+{
+    char *path = durable_folder_path(conf->persistence_location);
+    int code = rescue_check(path);
+    free(path);
+    return code;
+}
+
 static int load_and_run(const struct arguments *arguments, struct title title)
 {
     struct list_node problems;
     list_init(&problems);
     int code = MASTER_EXIT_CONF;
     struct conf *conf = conf_load(&arguments->conf, &problems);
-    if (conf == NULL || arguments->test_config)
+    if (conf == NULL || arguments->test_config || arguments->check_store)
         print_problems(&problems);
     if (conf != NULL && arguments->test_config) {
         printf("Configuration file is OK.\n");
         conf_free(conf);
         code = MASTER_EXIT_DONE;
+    } else if (conf != NULL && arguments->check_store) {
+        code = check_store(conf);
+        conf_free(conf);
     } else if (conf != NULL) {
         code = run_broker(conf, arguments, &problems, title);
     }

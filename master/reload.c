@@ -61,6 +61,7 @@ static const struct field fixed[] = {
     FIXED(persistence_size_max, "persistence_size_max"),
     FIXED(commit_delay_ms, "commit_delay"),
     FIXED(commit_interval_s, "commit_interval"),
+    FIXED(persistence_copy_interval_s, "persistence_copy_interval"),
 };
 
 static int64_t read_field(const void *object, const struct field *field)

@@ -124,6 +124,7 @@ static struct inherit make_inherit(const struct birth *birth)
         .durable_path = spawn->durable_path,
         .epoch = spawn->epoch,
         .is_successor = birth->child->had_process,
+        .deaths = birth->child->deaths,
     };
     if (inherit.role == ROLE_WORKER)
         give_worker(spawn, &inherit);

@@ -42,6 +42,7 @@ struct inherit {
     const char *durable_path; /* folder of the durable store; NULL: nothing is kept */
     uint64_t epoch;           /* rises with every process that the master starts */
     bool is_successor;        /* the slot had a process before */
+    unsigned deaths;          /* of such, in a row */
 };
 
 #endif

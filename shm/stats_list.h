@@ -47,6 +47,9 @@
     STAT(durable_sessions, GAUGE)  /* on disk */ \
     STAT(durable_messages, GAUGE)  /* deliveries on disk, waiting or in flight */ \
     STAT(durable_damaged, COUNT)   /* rows that were dropped */ \
+    STAT(durable_copy_made, GAUGE) /* the older copy: second of the boot clock, 0: none */ \
+    STAT(durable_copy_bytes, GAUGE) \
+    STAT(durable_salvages, COUNT)  /* times the database was made anew */ \
     STAT(durable_state, GAUGE)     /* enum record_journal_state */
 
 enum {

@@ -112,9 +112,10 @@ struct conf {
     const char *persistence_location;
     uint64_t persistence_size_max; /* bytes on disk */
     enum conf_durability durability;
-    uint32_t commit_interval_s; /* relaxed: most seconds without a commit */
-    uint32_t commit_delay_ms;   /* deliveries acknowledged within are not journaled */
-    unsigned log_dest;         /* of enum conf_log_dest bits */
+    uint32_t commit_interval_s;           /* relaxed: most seconds without a commit */
+    uint32_t persistence_copy_interval_s; /* least seconds between two copies; 0: none */
+    uint32_t commit_delay_ms;             /* deliveries acknowledged within are not journaled */
+    unsigned log_dest;                    /* of enum conf_log_dest bits */
     const char *log_file;
     const char *log_facility;
     enum conf_timestamp log_timestamp;

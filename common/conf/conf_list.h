@@ -150,6 +150,8 @@
         "the folder for the state on disk") \
     VALUE("persistence_size_max", SIZE, GLOBAL, false, persistence_size_max, \
         CONF_MIB, CONF_PERSISTENCE_SIZE_MAX, "1G", "most bytes of state on disk") \
+    VALUE("persistence_copy_interval", NUMBER, GLOBAL, false, persistence_copy_interval_s, 0, \
+        604800, "3600", "least seconds between two copies of the state on disk; 0: none") \
     VALUE("durability", DURABILITY, GLOBAL, false, durability, 0, 1, "strict", \
         "strict or relaxed") \
     VALUE("commit_interval", NUMBER, GLOBAL, false, commit_interval_s, 0, 3600, "1", \

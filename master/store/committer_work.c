@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/kill_point.h"
 #include "master/store/durable/durable_apply.h"
+#include "master/store/rescue/rescue.h"
 #include "shm/times.h"
 
 #include <errno.h>
@@ -28,8 +29,9 @@
 
 enum {
     LOG_BURST = 3,
-    ERROR_BURST = 1,   /* it goes on for as long as the disk is bad */
-    BATCH_MAX = 16384, /* rows of a batch before it is committed in any case */
+    CAREFUL_DEATHS = 3, /* of this process in a row, before the database is suspected */
+    ERROR_BURST = 1,    /* it goes on for as long as the disk is bad */
+    BATCH_MAX = 16384,  /* rows of a batch before it is committed in any case */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 2000,
     PROBE_MS = 1000,      /* between looks whether there is room again */
@@ -175,6 +177,8 @@ static void set_state(struct committer_work *c, enum record_journal_state state)
 static void on_failure(struct committer_work *c, int error)
 {
     unsigned suppressed;
+    if (error == -EUCLEAN)
+        fatal("LMDB found the database damaged"); /* our successor looks through it */
     if (c->backoff_ms != 0) {
         set_state(c, RECORD_JOURNAL_FAILING);
         stats_set(c->stats, STAT_durable_state,
@@ -344,6 +348,8 @@ void committer_work_turn(struct committer_work *c)
             set_state(c, RECORD_JOURNAL_OK);
     }
     answer_all(c);
+    if (c->state == RECORD_JOURNAL_OK)
+        committer_copy_turn(&c->copy, &c->durable);
 }
 
 /* -- sleep -- */
@@ -388,6 +394,8 @@ int committer_work_wait_ms(const struct committer_work *c)
         at_ms = c->probe_at_ms;
     if (c->retry_at_ms > now_ms && c->retry_at_ms < at_ms)
         at_ms = c->retry_at_ms;
+    if (c->state == RECORD_JOURNAL_OK && c->copy.at_ms < at_ms)
+        at_ms = c->copy.at_ms;
     if (at_ms == UINT64_MAX)
         return -1;
     return at_ms <= now_ms ? 0 : (int)(at_ms - now_ms);
@@ -428,16 +436,30 @@ static int open_peers(struct committer_work *c)
     return r;
 }
 
+/* What a predecessor, or the power, left of the database is looked at before use. */
+static int look_through(struct committer_work *c, const struct inherit *inherit)
+{
+    struct rescue_outcome outcome;
+    bool is_careful = inherit->deaths >= CAREFUL_DEATHS;
+    int r = rescue_folder(inherit->durable_path, inherit->conf->persistence_size_max, is_careful,
+                          &outcome);
+    stats_add(c->stats, STAT_durable_salvages, outcome.was_damaged);
+    stats_add(c->stats, STAT_durable_damaged, outcome.rows_lost);
+    return r;
+}
+
 int committer_work_open(struct committer_work *ret_work, const struct inherit *inherit)
 {
     struct committer_work *c = ret_work;
     const struct hash_key *key = region_key(inherit->region);
     unsigned slot = region_committer_slot(inherit->region);
-    *c = (struct committer_work){.inherit = inherit};
+    *c = (struct committer_work){.inherit = inherit, .copy = {.copy = {.fd = -1}, .folder_fd = -1}};
     c->stats = stats_of(inherit->region, slot);
     c->is_relaxed = inherit->conf->durability == CONF_DURABILITY_RELAXED;
     durable_batch_init(&c->batch, key);
-    int r = durable_open(&c->durable, inherit->durable_path, inherit->conf->persistence_size_max,
+    int r = look_through(c, inherit);
+    if (r == 0)
+        r = durable_open(&c->durable, inherit->durable_path, inherit->conf->persistence_size_max,
                          key, inherit->is_successor);
     if (r == 0)
         r = open_peers(c);
@@ -448,6 +470,8 @@ int committer_work_open(struct committer_work *ret_work, const struct inherit *i
     mesh_open(&c->mesh, inherit->region, slot, inherit->bell_fds);
     for (unsigned i = 0; i < c->peer_count; i++)
         c->peers[i].released = ring_taken(&c->mesh.in[i]);
+    committer_copy_open(&c->copy, inherit->durable_path, inherit->conf->persistence_copy_interval_s,
+                        c->stats, &c->durable);
     on_committed(c);
     stats_set(c->stats, STAT_durable_state, RECORD_JOURNAL_OK);
     set_gauges(c);
@@ -460,5 +484,6 @@ void committer_work_close(struct committer_work *c)
     for (unsigned i = 0; i < c->peer_count; i++)
         committer_peer_done(&c->peers[i], &c->batch);
     durable_batch_done(&c->batch);
+    committer_copy_close(&c->copy);
     durable_close(&c->durable);
 }

@@ -4,6 +4,7 @@
 /* What the committer does, without the thread that does it. */
 
 #include "common/base/log.h"
+#include "master/store/committer_copy.h"
 #include "master/store/committer_peer.h"
 #include "master/store/durable/durable.h"
 #include "master/store/durable/durable_batch.h"
@@ -19,6 +20,7 @@ struct committer_work {
     struct mesh mesh;
     struct durable durable;
     struct durable_batch batch;
+    struct committer_copy copy;
     struct stats stats;
     enum record_journal_state state;
     bool is_relaxed;

@@ -70,8 +70,10 @@ LADDER = {
         "worker/session",
     ),
     "master/store/durable": ("common/base", "shm", "shm/live/live_room.h"),
+    "master/store/rescue": ("common/base", "master/store/durable"),
     "master/store": (
         "master/store/durable",
+        "master/store/rescue",
         "common/base",
         "common/conf/conf.h",
         "common/ipc",
@@ -84,7 +86,11 @@ LADDER = {
 
 # Files that may include more than their folder.
 COMPOSERS = {
-    "master/main.c": ("master/store/store.h", "worker/worker.h"),
+    "master/main.c": (
+        "master/store/rescue/rescue_check.h",
+        "master/store/store.h",
+        "worker/worker.h",
+    ),
 }
 
 # Pattern in code, and the files that it may stand in.

@@ -50,6 +50,12 @@ static uint64_t bytes_per_day(const struct round *round)
     return round->bytes_per_day;
 }
 
+static uint64_t copy_age(const struct round *round)
+{
+    uint64_t made_s = sum(round, STAT_durable_copy_made);
+    return made_s == 0 ? 0 : clock_now_ms() / 1000 - made_s;
+}
+
 static uint64_t commit_p50(const struct round *round)
 {
     return times_percentile_us(&round->commits, 50);
@@ -103,6 +109,9 @@ static const struct number_topic NUMBERS[] = {
     {"store/durable/sessions", STAT_durable_sessions, NULL},
     {"store/durable/messages", STAT_durable_messages, NULL},
     {"store/durable/damaged", STAT_durable_damaged, NULL},
+    {"store/durable/salvages", STAT_durable_salvages, NULL},
+    {"store/durable/copy/bytes", STAT_durable_copy_bytes, NULL},
+    {"store/durable/copy/age", 0, copy_age},
     {"store/durable/state", STAT_durable_state, NULL},
     {"subscriptions/count", STAT_subscriptions, NULL},
     {"shared_subscriptions/count", STAT_shared_subscriptions, NULL},

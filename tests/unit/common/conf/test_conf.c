@@ -265,11 +265,13 @@ static void test_parse_takes_state_on_disk(void **state)
     assert_true(conf->persistence_size_max == UINT64_C(1) << 30);
     assert_int_equal(conf->durability, CONF_DURABILITY_STRICT);
     assert_int_equal(conf->commit_interval_s, 1);
+    assert_int_equal(conf->persistence_copy_interval_s, 3600);
     assert_int_equal(conf->commit_delay_ms, 5);
     conf_free(conf);
     conf_outcome_parse(&outcome, "retained_persistence 1\npersistence_location /var/lib/a\n"
                                  "persistence_size_max 64M\ndurability relaxed\n"
-                                 "commit_interval 30\ncommit_delay 0\n");
+                                 "commit_interval 30\ncommit_delay 0\n"
+                                 "persistence_copy_interval 0\n");
     conf = outcome.conf;
     assert_non_null(conf);
     assert_true(conf->persistence);
@@ -277,6 +279,7 @@ static void test_parse_takes_state_on_disk(void **state)
     assert_true(conf->persistence_size_max == UINT64_C(64) << 20);
     assert_int_equal(conf->durability, CONF_DURABILITY_RELAXED);
     assert_int_equal(conf->commit_interval_s, 30);
+    assert_int_equal(conf->persistence_copy_interval_s, 0);
     assert_int_equal(conf->commit_delay_ms, 0);
     conf_free(conf);
 }

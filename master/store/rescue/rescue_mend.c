@@ -1,0 +1,206 @@
+#include "master/store/rescue/rescue_mend.h"
+
+#include "master/store/durable/durable_row.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    CHANGES_MAX = 4096, /* of a transaction */
+    IDS_MIN = 1024,
+    /* More runs than may have been begun since the rows were made that tell of them. */
+    RUNS_AHEAD = 4096
+};
+
+static int note_change(struct rescue_mend *mend)
+{
+    if (++mend->pending < CHANGES_MAX)
+        return 0;
+    mend->pending = 0;
+    int r = durable_env_commit(mend->env);
+    return r < 0 ? r : durable_env_begin(mend->env);
+}
+
+static int drop(struct rescue_mend *mend, const struct durable_key *key)
+{
+    mend->dropped[durable_key_kind(key)]++;
+    mend->rows[durable_key_kind(key)]--;
+    int r = durable_env_delete(mend->env, key);
+    return r < 0 ? r : note_change(mend);
+}
+
+/* -- sessions' rows -- */
+
+static bool has_session(struct rescue_mend *mend, const struct durable_key *key)
+{
+    struct durable_key session = durable_key_number(DURABLE_SESSION, durable_key_first(key));
+    return durable_env_has(mend->env, &session);
+}
+
+static int add_id(struct rescue_mend *mend, uint64_t id)
+{
+    if (mend->id_count == mend->id_room) {
+        size_t room = mend->id_room == 0 ? IDS_MIN : mend->id_room * 2;
+        uint64_t *ids = reallocarray(mend->ids, room, sizeof *ids);
+        if (ids == NULL)
+            return -ENOMEM;
+        mend->ids = ids;
+        mend->id_room = room;
+    }
+    mend->ids[mend->id_count++] = id;
+    return 0;
+}
+
+/* Has the delivery its body? *ret_id: of that, or 0. */
+static bool is_whole_delivery(struct rescue_mend *mend, const struct durable_key *key,
+                              struct bytes content, uint64_t *ret_id)
+{
+    const struct durable_clock clock = {0};
+    struct record_journal journal;
+    if (!durable_row_decode(&clock, key, content, &journal))
+        return false;
+    *ret_id = journal.message_id;
+    struct durable_key body = durable_key_body(journal.message_id);
+    return journal.message_id == 0 || durable_env_has(mend->env, &body);
+}
+
+static int mend_own(struct rescue_mend *mend, const struct durable_key *key, struct bytes content)
+{
+    uint64_t id = 0;
+    if (key->size < DURABLE_NUMBER_PREFIX || !has_session(mend, key))
+        return drop(mend, key);
+    if (durable_key_kind(key) == DURABLE_QUEUE && !is_whole_delivery(mend, key, content, &id))
+        return drop(mend, key);
+    return id == 0 ? 0 : add_id(mend, id);
+}
+
+/* -- bodies -- */
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* How many deliveries need this message: a binary search for the first and the next. */
+static uint64_t count_ids(const struct rescue_mend *mend, uint64_t id)
+{
+    size_t bounds[2];
+    for (unsigned i = 0; i < 2; i++) {
+        size_t low = 0;
+        size_t high = mend->id_count;
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            bool is_before = i == 0 ? mend->ids[middle] < id : mend->ids[middle] <= id;
+            if (is_before)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        bounds[i] = low;
+    }
+    return bounds[1] - bounds[0];
+}
+
+/* The rows of a message: its body, which is kept or goes, and the count, as it must be. */
+static int mend_message(struct rescue_mend *mend, const struct durable_key *key,
+                        struct bytes content)
+{
+    uint64_t old = 0;
+    (void)content;
+    if (key->size <= DURABLE_NUMBER_PREFIX)
+        return drop(mend, key);
+    uint64_t id = durable_key_first(key);
+    struct durable_key count_key = durable_key_count(id);
+    struct durable_key body_key = durable_key_body(id);
+    uint64_t count = count_ids(mend, id);
+    if (count == 0 || !durable_env_has(mend->env, &body_key))
+        return drop(mend, key);
+    int r = durable_row_get_number(mend->env, &count_key, &old);
+    if (r < 0 || old == count)
+        return r;
+    mend->rows[DURABLE_MESSAGE] += !durable_env_has(mend->env, &count_key);
+    r = durable_row_put_number(mend->env, &count_key, count);
+    return r < 0 ? r : note_change(mend);
+}
+
+/* -- all -- */
+
+typedef int (*mend_fn)(struct rescue_mend *mend, const struct durable_key *key,
+                       struct bytes content);
+
+static int mend_nothing(struct rescue_mend *mend, const struct durable_key *key,
+                        struct bytes content)
+{
+    (void)mend;
+    (void)key;
+    (void)content;
+    return 0;
+}
+
+static int mend_kind(struct rescue_mend *mend, enum durable_kind kind, mend_fn one)
+{
+    struct durable_key key = durable_key_of(kind);
+    struct bytes content;
+    int r = 0;
+    while (r == 0) {
+        r = durable_env_next(mend->env, &key, DURABLE_KIND_PREFIX, &content);
+        if (r < 0)
+            break;
+        mend->rows[kind]++;
+        r = one(mend, &key, content);
+    }
+    return r == -ENOENT ? 0 : r;
+}
+
+static int mend_numbers(struct rescue_mend *mend)
+{
+    struct durable_key run_key = durable_key_of(DURABLE_RUN);
+    struct durable_key totals_key = durable_key_of(DURABLE_TOTALS);
+    uint64_t run;
+    int r = durable_row_get_number(mend->env, &run_key, &run);
+    if (r < 0)
+        return r;
+    if (run < mend->run_max)
+        run = mend->run_max;
+    r = durable_row_put_number(mend->env, &run_key, run + RUNS_AHEAD);
+    if (r == 0)
+        r = durable_env_delete(mend->env, &totals_key); /* they are counted anew */
+    return r == -ENOENT ? 0 : r;
+}
+
+static int mend_all(struct rescue_mend *mend)
+{
+    int r = mend_kind(mend, DURABLE_SESSION, mend_nothing);
+    if (r == 0)
+        r = mend_kind(mend, DURABLE_SUBSCRIPTION, mend_own);
+    if (r == 0)
+        r = mend_kind(mend, DURABLE_RECEIVED, mend_own);
+    if (r == 0)
+        r = mend_kind(mend, DURABLE_QUEUE, mend_own);
+    if (mend->id_count > 0)
+        qsort(mend->ids, mend->id_count, sizeof mend->ids[0], compare_ids);
+    if (r == 0)
+        r = mend_kind(mend, DURABLE_MESSAGE, mend_message);
+    if (r == 0)
+        r = mend_kind(mend, DURABLE_RETAINED, mend_nothing);
+    if (r == 0)
+        r = mend_kind(mend, DURABLE_WILL, mend_nothing);
+    return r == 0 ? mend_numbers(mend) : r;
+}
+
+int rescue_mend(struct rescue_mend *ret_mend, struct durable_env *env, uint32_t run_max)
+{
+    *ret_mend = (struct rescue_mend){.env = env, .run_max = run_max};
+    int r = durable_env_begin(env);
+    if (r < 0)
+        return r;
+    r = mend_all(ret_mend);
+    free(ret_mend->ids);
+    ret_mend->ids = NULL;
+    if (r == 0)
+        return durable_env_commit(env);
+    durable_env_abort(env);
+    return r;
+}
