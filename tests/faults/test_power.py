@@ -8,9 +8,8 @@ processes die. Nothing acknowledged may be lost; history.py has all the rules. W
 import os
 import time
 
+import loop_disk
 import pytest
-
-import disk as loop_disk
 from test_kill import Run, new_seed
 
 ROUNDS = int(os.environ.get("ROUNDS", "25"))
