@@ -121,7 +121,8 @@ void will_publish(struct protocol *protocol, struct session *session)
     struct publication p = publication_of(will->message);
     p.origin = (uint16_t)router->self;
     p.publisher_session = session; /* No Local holds for wills too */
-    p.is_repeat = will->is_restored;
+    /* At QoS 1 it would come with DUP, though it hardly ever was published before. */
+    p.is_repeat = will->is_restored && will->message->qos == QOS_EXACTLY_ONCE;
     struct route_result result = route_publish(router, &p);
     kill_point("will-routed");
     publication_done(&p);
