@@ -375,7 +375,7 @@ static uint64_t next_turn_ms(const struct master *master, uint64_t now_ms)
         const struct child *child = &master->children[i];
         if (is_waiting_to_say(child))
             at_ms = earlier(at_ms, now_ms + RETRY_MS);
-        if (child->pid == 0 && master->state < STATE_STOP_WORKERS)
+        if (child->pid == 0 && master->state == STATE_RUN)
             at_ms = earlier(at_ms, child->restart_at_ms);
     }
     if (master->state < STATE_RUN)
