@@ -89,17 +89,31 @@ bool record_put_hold(struct mesh *mesh, unsigned peer, bool hold, uint32_t publi
     return put_number(mesh, peer, hold ? RECORD_HOLD : RECORD_UNHOLD, publisher);
 }
 
+static bool get_number32(const struct ring_record *record, uint16_t kind, uint32_t *ret_number)
+{
+    uint64_t number;
+
+    if (!get_number(record, kind, &number) || number > UINT32_MAX)
+        return false;
+    *ret_number = (uint32_t)number;
+    return true;
+}
+
 bool record_get_hold(const struct ring_record *record, uint32_t *ret_publisher)
 {
     bool hold = record->kind == RECORD_HOLD;
-    uint64_t number;
 
-    if (!get_number(record, hold ? RECORD_HOLD : RECORD_UNHOLD, &number))
-        return false;
-    if (number > UINT32_MAX)
-        return false;
-    *ret_publisher = (uint32_t)number;
-    return true;
+    return get_number32(record, hold ? RECORD_HOLD : RECORD_UNHOLD, ret_publisher);
+}
+
+bool record_put_overflow(struct mesh *mesh, unsigned peer, uint32_t position)
+{
+    return put_number(mesh, peer, RECORD_OVERFLOW, position);
+}
+
+bool record_get_overflow(const struct ring_record *record, uint32_t *ret_position)
+{
+    return get_number32(record, RECORD_OVERFLOW, ret_position);
 }
 
 bool record_put_reset(struct mesh *mesh, unsigned peer, uint64_t serial)

@@ -6,7 +6,7 @@
  * processes are input: a getter returns false for one that does not hold
  * together, and the reader treats its producer as broken.
  *
- *   worker -> worker  MESSAGE, FRAGMENT, HOLD, UNHOLD
+ *   worker -> worker  MESSAGE, FRAGMENT, HOLD, UNHOLD, OVERFLOW
  *   worker -> store   RESET, FILTER, GROUP, MESSAGE+FRAGMENT (retain or will), WILL_CLEAR
  *   store  -> worker  CONFIRM, REFUSE, MESSAGE+FRAGMENT (a will that outlived its worker)
  *   worker -> committer, and back   see record_journal.h
@@ -25,6 +25,7 @@ enum record_kind {
     RECORD_FRAGMENT,
     RECORD_HOLD,
     RECORD_UNHOLD,
+    RECORD_OVERFLOW,
     RECORD_RESET,
     RECORD_FILTER,
     RECORD_GROUP,
@@ -46,8 +47,12 @@ enum record_kind {
     RECORD_KEEP_WILL,
     RECORD_FORGET_WILL,
     RECORD_HAD,
+    RECORD_FETCH,
     RECORD_RESTORE_BEGIN,
     RECORD_RESTORE_END,
+    RECORD_QUEUED,
+    RECORD_FETCH_END,
+    RECORD_NOT_QUEUED,
     RECORD_JOURNAL_STATE
 };
 
@@ -116,6 +121,11 @@ void record_assembly_done(struct record_assembly *assembly);
 /* HOLD, UNHOLD: the consumer of messages asks for a pause of one publisher. */
 bool record_put_hold(struct mesh *mesh, unsigned peer, bool hold, uint32_t publisher);
 bool record_get_hold(const struct ring_record *record, uint32_t *ret_publisher);
+
+/* OVERFLOW: a queue was too full for the message that ends at this position of the ring
+ * that leads to the sender. */
+bool record_put_overflow(struct mesh *mesh, unsigned peer, uint32_t position);
+bool record_get_overflow(const struct ring_record *record, uint32_t *ret_position);
 
 /* RESET: a worker starts with empty hands; what its slot had set before is void. */
 bool record_put_reset(struct mesh *mesh, unsigned peer, uint64_t serial);

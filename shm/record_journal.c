@@ -24,7 +24,9 @@ enum field {
     STATE = 1 << 13,
     FLAGS = 1 << 14,
     NAME = 1 << 15,
-    IDS = 1 << 16
+    IDS = 1 << 16,
+    BYTES = 1 << 17,
+    COUNT = 1 << 18
 };
 
 enum {
@@ -32,7 +34,9 @@ enum {
     FLAG_RETAIN = 2,
     FLAG_RELEASED = 4,
     FLAG_UNSURE = 8,
-    FLAGS_ALL = FLAG_CONNECTED | FLAG_RETAIN | FLAG_RELEASED | FLAG_UNSURE,
+    FLAG_REPEAT = 16,
+    FLAG_IS_ALL = 32,
+    FLAGS_ALL = 63,
     QOS_MAX = 2,
     OPTIONS_MAX = 0x3F, /* [MQTT-3.8.3-5]: the upper two bits are reserved */
     FIXED_MAX = 64      /* bytes of all fields but name and ids, at most */
@@ -47,7 +51,7 @@ static const struct {
     {RECORD_SESSION_END, SERIAL | SESSION},
     {RECORD_SUBSCRIBE, SERIAL | SESSION | SUBSCRIPTION | OPTIONS | NAME},
     {RECORD_UNSUBSCRIBE, SERIAL | SESSION | NAME},
-    {RECORD_ENQUEUE, SERIAL | SESSION | SEQ | MESSAGE | PACKET | QOS | FLAGS | IDS},
+    {RECORD_ENQUEUE, SERIAL | SESSION | SEQ | MESSAGE | BYTES | PACKET | QOS | FLAGS | IDS},
     {RECORD_SENT, SERIAL | SESSION | SEQ | PACKET},
     {RECORD_RELEASED, SERIAL | SESSION | SEQ},
     {RECORD_DONE, SERIAL | SESSION | SEQ},
@@ -57,8 +61,12 @@ static const struct {
     {RECORD_KEEP_WILL, SERIAL | MESSAGE},
     {RECORD_FORGET_WILL, SERIAL | NAME},
     {RECORD_HAD, SESSION | MESSAGE},
+    {RECORD_FETCH, SERIAL | SESSION | SEQ | COUNT},
     {RECORD_RESTORE_BEGIN, SERIAL | EPOCH | RUN},
     {RECORD_RESTORE_END, EPOCH},
+    {RECORD_QUEUED, SESSION | SEQ | BYTES | COUNT},
+    {RECORD_FETCH_END, SERIAL | SESSION | SEQ | BYTES | COUNT | FLAGS},
+    {RECORD_NOT_QUEUED, SESSION | SEQ | BYTES},
     {RECORD_JOURNAL_STATE, STATE},
 };
 
@@ -81,7 +89,8 @@ static uint8_t flags_of(const struct record_journal *journal)
 {
     return (uint8_t)((journal->connected ? FLAG_CONNECTED : 0) |
                      (journal->retain ? FLAG_RETAIN : 0) | (journal->released ? FLAG_RELEASED : 0) |
-                     (journal->unsure ? FLAG_UNSURE : 0));
+                     (journal->unsure ? FLAG_UNSURE : 0) | (journal->repeat ? FLAG_REPEAT : 0) |
+                     (journal->is_all ? FLAG_IS_ALL : 0));
 }
 
 static bool is_valid(const struct record_journal *journal, unsigned fields)
@@ -113,6 +122,8 @@ static void put_numbers(struct writer *w, const struct record_journal *journal, 
         writer_u64(w, journal->seq);
     if ((fields & MESSAGE) != 0)
         writer_u64(w, journal->message_id);
+    if ((fields & BYTES) != 0)
+        writer_u64(w, journal->bytes);
     if ((fields & END_AT) != 0)
         writer_u64(w, journal->end_at_ms);
 }
@@ -125,6 +136,8 @@ static void put_small(struct writer *w, const struct record_journal *journal, un
         writer_u32(w, journal->run);
     if ((fields & SUBSCRIPTION) != 0)
         writer_u32(w, journal->subscription_id);
+    if ((fields & COUNT) != 0)
+        writer_u32(w, journal->count);
     if ((fields & PACKET) != 0)
         writer_u16(w, journal->packet_id);
     if ((fields & VERSION) != 0)
@@ -174,6 +187,8 @@ static void get_numbers(struct reader *r, struct record_journal *journal, unsign
         journal->seq = reader_u64(r);
     if ((fields & MESSAGE) != 0)
         journal->message_id = reader_u64(r);
+    if ((fields & BYTES) != 0)
+        journal->bytes = reader_u64(r);
     if ((fields & END_AT) != 0)
         journal->end_at_ms = reader_u64(r);
 }
@@ -194,6 +209,8 @@ static void get_flags(struct reader *r, struct record_journal *journal)
     journal->retain = (flags & FLAG_RETAIN) != 0;
     journal->released = (flags & FLAG_RELEASED) != 0;
     journal->unsure = (flags & FLAG_UNSURE) != 0;
+    journal->repeat = (flags & FLAG_REPEAT) != 0;
+    journal->is_all = (flags & FLAG_IS_ALL) != 0;
     if ((flags & ~FLAGS_ALL) != 0)
         r->bad = true;
 }
@@ -206,6 +223,8 @@ static void get_small(struct reader *r, struct record_journal *journal, unsigned
         journal->run = reader_u32(r);
     if ((fields & SUBSCRIPTION) != 0)
         journal->subscription_id = reader_u32(r);
+    if ((fields & COUNT) != 0)
+        journal->count = reader_u32(r);
     if ((fields & PACKET) != 0)
         journal->packet_id = reader_u16(r);
     if ((fields & VERSION) != 0)

@@ -19,7 +19,8 @@
  *     SESSION_END     session                        with all that it has
  *     SUBSCRIBE       session, subscription_id, options, name (filter, with $share/g/)
  *     UNSUBSCRIBE     session, name
- *     ENQUEUE         session, seq, message_id, packet_id, qos, retain, released, ids
+ *     ENQUEUE         session, seq, message_id, bytes, packet_id, qos, retain, released,
+ *                     repeat, ids
  *     SENT            session, seq, packet_id        is in flight now
  *     RELEASED        session, seq                   PUBREC came: the body is not needed
  *     DONE            session, seq                   acknowledged, expired, dropped
@@ -30,6 +31,8 @@
  *     KEEP_WILL       message_id                     the will of the message's client_id;
  *                                                    its expiry_at_ms is the interval itself
  *     FORGET_WILL     name (client id)
+ *   worker -> committer:
+ *     FETCH           request (as serial), session, seq, count
  *   committer -> worker:
  *     RESTORE_BEGIN   epoch (of the RESET), serial (the last one known: the worker's go
  *                     on from there), run; again, when a store process died meanwhile
@@ -37,14 +40,31 @@
  *     HAD             session, message_id (of any worker's session): it was done with this
  *                                   message, which may come once more; so may that of an
  *                                   ENQUEUE with `unsure`
+ *     QUEUED          session, seq, count, bytes     what waits, behind what is in flight
  *     RESTORE_END     epoch
  *     JOURNAL_STATE   state
+ *     NOT_QUEUED      session, seq, bytes            an ENQUEUE that came to nothing
+ *     ENQUEUE         as above, with the request as serial
+ *     FETCH_END       request (as serial), session, seq, count, bytes, is_all
  *
  * A body is a message record of purpose RECORD_FOR_JOURNAL, with nothing between it
  * and the record that needs it. Each KEEP_RETAINED and KEEP_WILL needs one of its own;
  * an ENQUEUE needs one unless an entry that the worker has enqueued, and is not done
  * with, refers to the same message. Coming back, a body precedes each ENQUEUE that is
  * not released, and each KEEP_WILL.
+ *
+ * What waits for a session need not be in the worker's memory. A restore tells of it in
+ * one QUEUED: how much there is, and the last seq. A FETCH asks for what waits after its
+ * seq, at most `count` deliveries; it is answered by as many as make a page (one that is
+ * larger comes alone), in order, and a FETCH_END: `seq` is the last one that was looked
+ * at, `count` and `bytes` tell of those that had expired, which are gone. With `is_all`
+ * nothing was left behind when the FETCH was taken. A FETCH with count 0 only drops what
+ * expired, from the front. Requests of a worker differ. A committer that dies forgets
+ * them: so a worker repeats what is open at each JOURNAL_STATE, and takes no answer but to
+ * its latest request for a session.
+ *
+ * NOT_QUEUED comes before the REFUSE of an ENQUEUE; and alone for one with `repeat` (its
+ * message may have been enqueued before a crash) whose message the session has on disk.
  */
 
 #include "common/base/bytes.h"
@@ -53,6 +73,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+enum {
+    RECORD_FETCHES_MAX = 64,        /* open FETCHes of a worker */
+    RECORD_FETCH_BYTES = 256 * 1024 /* of messages: a page is not begun anew above it */
+};
 
 enum record_journal_state {
     RECORD_JOURNAL_OK,
@@ -68,12 +93,14 @@ struct record_journal {
     uint64_t session;         /* number, made by the worker, never used twice; not 0 */
     uint64_t seq;             /* place in the session's queue; rises, is never used twice */
     uint64_t message_id;      /* never used twice */
+    uint64_t bytes;           /* of the message(s), as message_size() has it */
     uint64_t end_at_ms;       /* boot clock: when an offline session ends; 0: not (yet) */
     uint32_t expiry_s;        /* as the client asked */
     uint32_t run;             /* never given to any other worker process of this data */
     uint32_t subscription_id; /* 0: none */
-    uint16_t packet_id;       /* ENQUEUE: 0 while it waits */
-    uint8_t version;          /* enum mqtt_version of the latest connection: 3, 4 or 5 */
+    uint32_t count;
+    uint16_t packet_id; /* ENQUEUE: 0 while it waits */
+    uint8_t version;    /* enum mqtt_version of the latest connection: 3, 4 or 5 */
     uint8_t qos;
     uint8_t options; /* of the subscription, as in SUBSCRIBE */
     uint8_t state;   /* enum record_journal_state */
@@ -81,6 +108,8 @@ struct record_journal {
     bool retain;
     bool released;
     bool unsure;
+    bool repeat;
+    bool is_all;
     struct bytes name; /* not empty where a kind has it */
     struct bytes ids;  /* subscription identifiers: uint32_t each, not aligned */
 };

@@ -38,19 +38,20 @@
     STAT(drained, GAUGE)  /* of a worker that stops: 1 when its connections are gone */ \
     STAT(turns, COUNT)    /* passes of the event loop */ \
     STAT(respawns, COUNT) \
-    STAT(live_refused, COUNT)      /* writes that the live store had no room for */ \
-    STAT(durable_records, COUNT)   /* of the journal, taken by the committer */ \
-    STAT(durable_commits, COUNT)   /* that wrote something */ \
-    STAT(durable_commit_us, COUNT) /* time that they took, in microseconds */ \
-    STAT(durable_bytes, COUNT)     /* written by them, in pages */ \
-    STAT(durable_used, GAUGE)      /* bytes of the file that are in use */ \
-    STAT(durable_sessions, GAUGE)  /* on disk */ \
-    STAT(durable_messages, GAUGE)  /* deliveries on disk, waiting or in flight */ \
-    STAT(durable_damaged, COUNT)   /* rows that were dropped */ \
-    STAT(durable_copy_made, GAUGE) /* the older copy: second of the boot clock, 0: none */ \
+    STAT(live_refused, COUNT)         /* writes that the live store had no room for */ \
+    STAT(durable_records, COUNT)      /* of the journal, taken by the committer */ \
+    STAT(durable_commits, COUNT)      /* that wrote something */ \
+    STAT(durable_commit_us, COUNT)    /* time that they took, in microseconds */ \
+    STAT(durable_bytes, COUNT)        /* written by them, in pages */ \
+    STAT(durable_used, GAUGE)         /* bytes of the file that are in use */ \
+    STAT(durable_sessions, GAUGE)     /* on disk */ \
+    STAT(durable_messages, GAUGE)     /* deliveries on disk, waiting or in flight */ \
+    STAT(durable_queued_bytes, GAUGE) /* of their messages */ \
+    STAT(durable_damaged, COUNT)      /* rows that were dropped */ \
+    STAT(durable_copy_made, GAUGE)    /* the older copy: second of the boot clock, 0: none */ \
     STAT(durable_copy_bytes, GAUGE) \
-    STAT(durable_salvages, COUNT)  /* times the database was made anew */ \
-    STAT(durable_state, GAUGE)     /* enum record_journal_state */
+    STAT(durable_salvages, COUNT) /* times the database was made anew */ \
+    STAT(durable_state, GAUGE)    /* enum record_journal_state */
 
 enum {
 #define STAT_ONE(name, kind) +1

@@ -212,6 +212,7 @@ static void set_up_router(struct worker *w)
         .stats = stats_of(in->region, in->slot),
         .self = in->slot,
         .store = region_store_slot(in->region),
+        .sessions = &w->protocol.sessions,
         .live = open_live(in),
         .live_is_resting = true,
         .cache = cache_new(region_key(in->region)),
@@ -230,6 +231,7 @@ static void set_up_router(struct worker *w)
                  is_kept);
     journal_use_delay(&r->journal, w->loop, in->conf->commit_delay_ms, entry_put_delayed);
     journal_start(&r->journal, in->epoch);
+    fetch_init(&r->fetch);
     filters_init(&r->filters, in->region, &r->announcer);
     r->filters.on_filter_change = announce_filter;
     r->filters.on_group_change = announce_group;
@@ -365,6 +367,7 @@ static void worker_free(struct worker *w)
     outbound_done(&w->router.outbound);
     await_done(&w->router.await);
     had_done(&w->router.had);
+    fetch_done(&w->router.fetch);
     redistribute_done(&w->router);
     filters_done(&w->router.filters);
     publishers_done(&w->router.publishers);
@@ -406,9 +409,11 @@ static int take_turn(struct worker *w)
     if (error != 0)
         return error;
     stats_add(w->router.stats, STAT_turns, 1);
+    w->router.settle.hears_first = w->tunable.queue_full == CONF_QUEUE_REFUSE;
     w->has_work = inbox_take(&w->inbox);
     serve_when_restored(w);
     w->has_work |= replay_step(&w->router);
+    fetch_step(&w->router);
     pass_on_step(&w->router);
     await_step(&w->router);
     entry_repeat(&w->router.journal, &w->protocol.sessions);

@@ -35,6 +35,11 @@ enum conf_durability {
     CONF_DURABILITY_RELAXED /* acknowledge what outlives any process */
 };
 
+enum conf_queue_full {
+    CONF_QUEUE_DROP,  /* the message, for that session */
+    CONF_QUEUE_REFUSE /* and tell its publisher */
+};
+
 enum conf_timestamp {
     CONF_STAMP_NONE,
     CONF_STAMP_EPOCH,
@@ -65,13 +70,14 @@ struct conf_listener {
 /* What a reload may change: plain values, no pointers. Sizes in bytes, counts
  * as counts; 0 means "no limit" only where the comment says so. */
 struct conf_tunable {
-    uint32_t log_mask;              /* of LOG_MASK() bits */
-    uint32_t sys_interval_s;        /* 0: no $SYS */
-    uint32_t packet_size_max;       /* max_packet_size; 1 to 268435460, default 10 MiB */
-    uint16_t inflight_max;          /* max_inflight_messages; 0: 65535 */
-    uint16_t keepalive_max_s;       /* max_keepalive; 0: no limit */
-    uint32_t queued_messages_max;   /* max_queued_messages, per session; 0: no limit */
-    uint64_t queued_bytes_max;      /* max_queued_bytes, per session; 0: no limit */
+    uint32_t log_mask;            /* of LOG_MASK() bits */
+    uint32_t sys_interval_s;      /* 0: no $SYS */
+    uint32_t packet_size_max;     /* max_packet_size; 1 to 268435460, default 10 MiB */
+    uint16_t inflight_max;        /* max_inflight_messages; 0: 65535 */
+    uint16_t keepalive_max_s;     /* max_keepalive; 0: no limit */
+    uint32_t queued_messages_max; /* max_queued_messages, per session; 0: no limit */
+    uint64_t queued_bytes_max;    /* max_queued_bytes, per session; 0: no limit */
+    enum conf_queue_full queue_full;
     uint32_t subscriptions_max;     /* max_subscriptions_per_session */
     uint32_t output_buffer_max;     /* max_output_buffer, per client */
     uint32_t topic_size_max;        /* max_topic_length, 1 to 65535 */

@@ -26,6 +26,7 @@ enum conf_type {
     CONF_TYPE_LOOP,       /* a word of enum conf_event_loop */
     CONF_TYPE_DOMAIN,     /* a word of enum conf_socket_domain */
     CONF_TYPE_DURABILITY, /* a word of enum conf_durability */
+    CONF_TYPE_QUEUE_FULL, /* a word of enum conf_queue_full */
     CONF_TYPE_TEXT        /* the rest of the line */
 };
 

@@ -37,11 +37,13 @@ static const struct unit time_units[] = {
 static const char *const loop_words[] = {"auto", "io_uring", "epoll", NULL};
 static const char *const domain_words[] = {"any", "ipv4", "ipv6", NULL};
 static const char *const durability_words[] = {"strict", "relaxed", NULL};
+static const char *const queue_full_words[] = {"drop", "refuse", NULL};
 
 _Static_assert(CONF_LOOP_AUTO == 0 && CONF_LOOP_URING == 1 && CONF_LOOP_EPOLL == 2, "loop_words");
 _Static_assert(CONF_DOMAIN_ANY == 0 && CONF_DOMAIN_IPV4 == 1 && CONF_DOMAIN_IPV6 == 2,
                "domain_words");
 _Static_assert(CONF_DURABILITY_STRICT == 0 && CONF_DURABILITY_RELAXED == 1, "durability_words");
+_Static_assert(CONF_QUEUE_DROP == 0 && CONF_QUEUE_REFUSE == 1, "queue_full_words");
 
 static bool is_word(struct bytes text, const char *word)
 {
@@ -240,6 +242,8 @@ static bool parse_word(struct conf_parse *parse, const struct conf_option *optio
         return parse_words(parse, option, word, domain_words, ret_number);
     case CONF_TYPE_DURABILITY:
         return parse_words(parse, option, word, durability_words, ret_number);
+    case CONF_TYPE_QUEUE_FULL:
+        return parse_words(parse, option, word, queue_full_words, ret_number);
     case CONF_TYPE_TEXT:
         break;
     }

@@ -43,6 +43,7 @@ WHY(ALIAS_LIMIT, TOPIC_ALIAS_INVALID, "the topic alias is above the limit")
 WHY(ALIAS_UNKNOWN, PROTOCOL_ERROR, "this topic alias was never set")
 WHY(CLIENT_SUBSCRIPTION_ID, PROTOCOL_ERROR, "a subscription identifier from a client")
 WHY(DISK, QUOTA_EXCEEDED, "the disk has no room for this message, or fails")
+WHY(QUEUE, QUOTA_EXCEEDED, "the queue of a session that it is for is full")
 WHY(RETAIN_OFF, RETAIN_NOT_SUPPORTED, "retained messages are off here")
 
 /* SUBSCRIBE and UNSUBSCRIBE. */

@@ -41,6 +41,7 @@ void committer_peer_reset(struct committer_peer *peer, struct durable_batch *bat
     drop_body(peer, batch);
     record_assembly_done(&peer->assembly);
     peer->refusal_count = 0;
+    peer->fetches.count = 0;
     peer->restore = (struct committer_restore){.is_wanted = true, .epoch = epoch};
     peer->told_state = -1;
 }
@@ -56,7 +57,7 @@ void committer_peer_take_body(struct committer_peer *peer, struct durable_batch 
 
 /* -- answers -- */
 
-void committer_peer_refuse(struct committer_peer *peer, uint64_t serial, enum mqtt_reason reason)
+static void add_refusal(struct committer_peer *peer, const struct committer_refusal *refusal)
 {
     if (peer->refusal_count == peer->refusal_room) {
         unsigned room = peer->refusal_room == 0 ? 64 : peer->refusal_room * 2;
@@ -66,16 +67,48 @@ void committer_peer_refuse(struct committer_peer *peer, uint64_t serial, enum mq
         peer->refusals = memory;
         peer->refusal_room = room;
     }
-    peer->refusals[peer->refusal_count++] =
-        (struct committer_refusal){.serial = serial, .reason = reason};
+    peer->refusals[peer->refusal_count++] = *refusal;
+}
+
+void committer_peer_refuse(struct committer_peer *peer, uint64_t serial, enum mqtt_reason reason)
+{
+    add_refusal(peer, &(struct committer_refusal){.serial = serial, .reason = reason});
+}
+
+void committer_peer_refuse_enqueue(struct committer_peer *peer,
+                                   const struct record_journal *enqueue, enum mqtt_reason reason)
+{
+    add_refusal(peer, &(struct committer_refusal){
+                          .serial = reason == REASON_SUCCESS ? 0 : enqueue->serial,
+                          .reason = reason,
+                          .session = enqueue->session,
+                          .seq = enqueue->seq,
+                          .bytes = enqueue->bytes,
+                      });
+}
+
+/* False when there is no room. */
+static bool put_refusal(const struct committer_peer *peer, struct committer_refusal *refusal,
+                        struct mesh *mesh)
+{
+    const struct record_journal record = {
+        .kind = RECORD_NOT_QUEUED,
+        .session = refusal->session,
+        .seq = refusal->seq,
+        .bytes = refusal->bytes,
+    };
+    bool must_tell = refusal->session != 0 && !refusal->is_told;
+    if (must_tell && !record_put_journal(mesh, peer->worker, &record))
+        return false;
+    refusal->is_told = true;
+    return refusal->serial == 0 ||
+           record_put_refuse(mesh, peer->worker, refusal->serial, refusal->reason);
 }
 
 static void put_refusals(struct committer_peer *peer, struct mesh *mesh)
 {
     unsigned put = 0;
-    while (put < peer->refusal_count &&
-           record_put_refuse(mesh, peer->worker, peer->refusals[put].serial,
-                             peer->refusals[put].reason))
+    while (put < peer->refusal_count && put_refusal(peer, &peer->refusals[put], mesh))
         put++;
     peer->refusal_count -= put;
     if (peer->refusal_count > 0)
@@ -87,7 +120,7 @@ void committer_peer_answer(struct committer_peer *peer, struct mesh *mesh,
                            enum record_journal_state state)
 {
     const struct record_journal record = {.kind = RECORD_JOURNAL_STATE, .state = (uint8_t)state};
-    if (peer->restore.is_wanted || !peer->is_known)
+    if (peer->restore.is_wanted || !peer->is_known || committer_fetch_is_inside(&peer->fetches))
         return; /* nothing may come between the fragments of a body */
     if (peer->told_state != (int)state && record_put_journal(mesh, peer->worker, &record))
         peer->told_state = (int)state;
@@ -102,12 +135,13 @@ bool committer_peer_is_waiting(const struct committer_peer *peer, enum record_jo
     if (!peer->is_known)
         return false;
     return peer->restore.is_wanted || peer->refusal_count > 0 || peer->due > peer->confirmed ||
-           peer->told_state != (int)state;
+           peer->told_state != (int)state || peer->fetches.count > 0;
 }
 
 bool committer_peer_is_stalled(const struct committer_peer *peer)
 {
-    return peer->restore.is_wanted || peer->refusal_count > REFUSALS_MAX;
+    return peer->restore.is_wanted || peer->refusal_count > REFUSALS_MAX ||
+           peer->fetches.count == RECORD_FETCHES_MAX;
 }
 
 uint32_t committer_peer_release_end(const struct committer_peer *peer, uint32_t taken,
@@ -125,6 +159,14 @@ void committer_peer_keep_body(struct committer_peer *peer, struct durable_batch 
         durable_batch_own_body(peer->body);
     else
         drop_body(peer, batch);
+}
+
+int committer_peer_fetch(struct committer_peer *peer, struct durable *durable,
+                         struct durable_batch *batch, struct mesh *mesh)
+{
+    if (peer->restore.is_wanted || peer->refusal_count > 0)
+        return 0; /* a NOT_QUEUED must be known before an answer that tells the same */
+    return committer_fetch_answer(&peer->fetches, peer->worker, durable, batch, mesh);
 }
 
 /* -- restore -- */

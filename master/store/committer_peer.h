@@ -8,6 +8,7 @@
  */
 
 #include "common/mqtt/reason.h"
+#include "master/store/committer_fetch.h"
 #include "master/store/durable/durable.h"
 #include "master/store/durable/durable_batch.h"
 #include "master/store/durable/durable_restore.h"
@@ -20,8 +21,12 @@
 #include <stdint.h>
 
 struct committer_refusal {
-    uint64_t serial;
+    uint64_t serial; /* 0: it is not refused */
     enum mqtt_reason reason;
+    uint64_t session; /* of an ENQUEUE that came to nothing; 0: none */
+    uint64_t seq;
+    uint64_t bytes;
+    bool is_told; /* NOT_QUEUED was put */
 };
 
 /* The way of everything on disk to a worker that starts. */
@@ -51,6 +56,7 @@ struct committer_peer {
     unsigned refusal_count;
     unsigned refusal_room;
     struct committer_restore restore;
+    struct committer_fetches fetches;
 };
 
 /* `kept` is the serial on disk; with `is_successor` it is confirmed once more, because
@@ -65,6 +71,9 @@ void committer_peer_reset(struct committer_peer *peer, struct durable_batch *bat
 void committer_peer_take_body(struct committer_peer *peer, struct durable_batch *batch,
                               const struct record_message *message, uint8_t *memory);
 void committer_peer_refuse(struct committer_peer *peer, uint64_t serial, enum mqtt_reason reason);
+/* The same of an ENQUEUE; `reason` 0: it is no harm. */
+void committer_peer_refuse_enqueue(struct committer_peer *peer,
+                                   const struct record_journal *enqueue, enum mqtt_reason reason);
 /* Puts what there is to tell, as far as there is room; `state` is the committer's.
  * Not the way of a restore. */
 void committer_peer_answer(struct committer_peer *peer, struct mesh *mesh,
@@ -75,6 +84,10 @@ void committer_peer_answer(struct committer_peer *peer, struct mesh *mesh,
 int committer_peer_restore(struct committer_peer *peer, struct durable *durable,
                            struct durable_batch *batch, struct mesh *mesh,
                            const struct region *region);
+
+/* Sends on what it asks for; as committer_fetch_answer(). */
+int committer_peer_fetch(struct committer_peer *peer, struct durable *durable,
+                         struct durable_batch *batch, struct mesh *mesh);
 
 /* Is there something to tell that its ring had no room for? */
 bool committer_peer_is_waiting(const struct committer_peer *peer, enum record_journal_state state);

@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/clock.h"
 #include "common/base/kill_point.h"
+#include "master/store/committer_refuse.h"
 #include "master/store/durable/durable_apply.h"
 #include "master/store/rescue/rescue.h"
 #include "shm/times.h"
@@ -101,6 +102,10 @@ static void take_journal(struct committer_work *c, struct committer_peer *peer,
     if (journal.kind == RECORD_JOURNAL_RESET) {
         committer_peer_reset(peer, &c->batch, journal.epoch);
         c->commit_wanted = true;
+        return;
+    }
+    if (journal.kind == RECORD_FETCH) {
+        committer_fetch_add(&peer->fetches, &journal);
         return;
     }
     if (!is_from_worker(journal.kind)) {
@@ -203,25 +208,9 @@ static bool probe_room(struct committer_work *c, size_t size)
     return has_room;
 }
 
-/* Tells those whose records could not be done; true if there was no room for one. */
-static bool refuse_failed(struct committer_work *c)
-{
-    bool is_full = false;
-    list_for_each(node, &c->batch.changes) {
-        const struct durable_change *change = list_owner(node, struct durable_change, node);
-        if (change->error == 0)
-            continue;
-        is_full = is_full || change->error == -ENOSPC;
-        committer_peer_refuse(&c->peers[change->worker], change->journal.serial,
-                              change->error == -ENOSPC ? REASON_QUOTA_EXCEEDED
-                                                       : REASON_UNSPECIFIED_ERROR);
-    }
-    return is_full;
-}
-
 static void on_committed(struct committer_work *c)
 {
-    bool is_full = refuse_failed(c);
+    bool is_full = committer_refuse_failed(c->peers, &c->batch);
     durable_batch_clear(&c->batch);
     for (unsigned i = 0; i < c->peer_count; i++)
         c->peers[i].due = c->peers[i].taken;
@@ -253,6 +242,7 @@ static void set_gauges(struct committer_work *c)
     stats_set(c->stats, STAT_durable_sessions, c->durable.sessions);
     stats_set(c->stats, STAT_durable_messages, c->durable.deliveries);
     stats_set(c->stats, STAT_durable_used, durable_env_used(c->durable.env));
+    stats_set(c->stats, STAT_durable_queued_bytes, c->durable.bytes);
     stats_add(c->stats, STAT_durable_damaged, c->durable.damaged - c->damaged_counted);
     c->damaged_counted = c->durable.damaged;
 }
@@ -286,7 +276,7 @@ static uint64_t commit_at_ms(const struct committer_work *c)
 {
     bool is_due = c->commit_wanted || !c->is_relaxed || c->batch.count >= BATCH_MAX;
     uint64_t at_ms = is_due ? 0 : c->oldest_ms + c->inherit->conf->commit_interval_s * 1000;
-    if (c->batch.count == 0 && !c->commit_wanted)
+    if (c->batch.count == 0 && !c->commit_wanted && !c->durable.has_ended)
         return c->state == RECORD_JOURNAL_FAILING ? c->retry_at_ms : UINT64_MAX;
     return at_ms < c->retry_at_ms ? c->retry_at_ms : at_ms;
 }
@@ -314,6 +304,23 @@ static void restore(struct committer_work *c, struct committer_peer *peer)
     set_gauges(c);
 }
 
+static void fetch(struct committer_work *c, struct committer_peer *peer)
+{
+    int r = committer_peer_fetch(peer, &c->durable, &c->batch, &c->mesh);
+    if (r == -EINPROGRESS)
+        c->commit_wanted = true;
+    else if (r < 0 && r != -EAGAIN)
+        on_failure(c, r);
+}
+
+/* Before the commit, which may take long: what is on disk need not wait for it. */
+static void fetch_all(struct committer_work *c)
+{
+    for (unsigned i = 0; i < c->peer_count && clock_now_ms() >= c->retry_at_ms; i++)
+        fetch(c, &c->peers[i]);
+    mesh_publish(&c->mesh);
+}
+
 /* Answers are published before the room is given back that a successor would need to
  * give them once more. */
 static void answer_all(struct committer_work *c)
@@ -324,6 +331,8 @@ static void answer_all(struct committer_work *c)
         if (peer->restore.is_wanted && c->batch.count == 0 && now_ms >= c->retry_at_ms)
             restore(c, peer);
         committer_peer_answer(peer, &c->mesh, c->state);
+        if (now_ms >= c->retry_at_ms)
+            fetch(c, peer);
     }
     kill_point("confirm-put");
     mesh_publish(&c->mesh);
@@ -335,6 +344,7 @@ static void answer_all(struct committer_work *c)
 void committer_work_turn(struct committer_work *c)
 {
     take_all(c);
+    fetch_all(c);
     if (clock_now_ms() >= commit_at_ms(c))
         commit(c);
     if (c->state == RECORD_JOURNAL_FULL && clock_now_ms() >= c->probe_at_ms) {

@@ -62,6 +62,7 @@ void lifecycle_wait_offline(struct protocol *protocol, struct session *session)
     }
     session->expires_at_ms =
         session->expiry_s == SESSION_NEVER_EXPIRES ? UINT64_MAX : now + session->expiry_s * 1000ULL;
+    fetch_page_out(protocol->router, session);
     (void)keep_session(protocol, session);
     if (session->will != NULL && session->will->delay_s == 0)
         will_publish(protocol, session);

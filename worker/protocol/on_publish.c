@@ -266,6 +266,8 @@ void on_publish(struct conn *conn, const struct frame_header *header, struct byt
         conn_close(conn, REASON_UNSPECIFIED_ERROR);
     if (!result.is_matched)
         refusal = REASON_NO_MATCHING_SUBSCRIBERS;
+    if (result.is_refused)
+        refusal = WHY_QUEUE;
     acknowledge(conn, &p, refusal, &result, known.message_id != 0);
     if (conn->session != NULL && conn->version == MQTT_V5)
         publishers_pace(conn->session->publisher, conn->session->receive_max);
@@ -296,12 +298,12 @@ static void make_sure(struct conn *conn, uint16_t packet_id)
 
 void on_publish_answer(struct conn *conn, const struct publisher_ack *ack)
 {
-    bool is_refused = ack->reason == WHY_DISK;
+    bool is_refused = ack->reason == WHY_DISK || ack->reason == WHY_QUEUE;
     if (conn->state != CONN_OPEN)
         return;
     /* Before 5.0 nobody can be told: the client comes again with the same id. */
     if (is_refused && conn->version != MQTT_V5) {
-        conn_close(conn, WHY_DISK);
+        conn_close(conn, ack->reason);
         return;
     }
     if (is_refused && ack->type == PACKET_PUBREC)

@@ -5,6 +5,7 @@
 #include "common/mqtt/topic.h"
 #include "worker/protocol/lifecycle.h"
 #include "worker/protocol/will.h"
+#include "worker/session/paging.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -201,6 +202,27 @@ static void take_delivery(struct restore *restore, const struct record_journal *
         no_memory();
 }
 
+/* Of the deliveries in flight, which are the first. */
+static uint64_t last_seq(const struct session *s)
+{
+    const struct list_node *order = &s->inflight.order;
+    return list_is_empty(order) ? 0 : list_owner(order->prev, struct delivery, node)->seq;
+}
+
+/* What waits behind the deliveries that came, and stays on disk. */
+static void take_queued(struct restore *restore, const struct record_journal *record)
+{
+    struct session *s = restore->session;
+    struct paging *p = s->paging == NULL ? paging_begin(s, last_seq(s)) : s->paging;
+    if (p == NULL)
+        no_memory();
+    paging_add(p, record->count, record->bytes);
+    if (s->seq < record->seq)
+        s->seq = record->seq;
+    if (restore->was_connected)
+        s->seq_sent = record->seq;
+}
+
 static void take_own(struct restore *restore, const struct record_journal *record)
 {
     if (restore->session == NULL || restore->session->number != record->session)
@@ -211,6 +233,8 @@ static void take_own(struct restore *restore, const struct record_journal *recor
         take_received(restore, record);
     else if (record->kind == RECORD_ENQUEUE)
         take_delivery(restore, record);
+    else if (record->kind == RECORD_QUEUED)
+        take_queued(restore, record);
 }
 
 /* -- begin and end -- */

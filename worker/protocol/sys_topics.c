@@ -108,6 +108,7 @@ static const struct number_topic NUMBERS[] = {
     {"store/durable/used_bytes", STAT_durable_used, NULL},
     {"store/durable/sessions", STAT_durable_sessions, NULL},
     {"store/durable/messages", STAT_durable_messages, NULL},
+    {"store/durable/message_bytes", STAT_durable_queued_bytes, NULL},
     {"store/durable/damaged", STAT_durable_damaged, NULL},
     {"store/durable/salvages", STAT_durable_salvages, NULL},
     {"store/durable/copy/bytes", STAT_durable_copy_bytes, NULL},

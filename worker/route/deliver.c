@@ -8,8 +8,10 @@
 #include "worker/net/conn.h"
 #include "worker/route/await.h"
 #include "worker/route/entry.h"
+#include "worker/route/fetch.h"
 #include "worker/route/hold.h"
 #include "worker/route/replay.h"
+#include "worker/session/paging.h"
 
 enum {
     SHARED_PAYLOAD_MIN = 8192, /* larger payloads are shared, not copied */
@@ -158,10 +160,15 @@ static void log_full(const struct session *session)
 }
 
 /* A delivery that is in no list of the session. */
-static void drop(struct router *router, struct session *session, struct delivery *d)
+static void end_delivery(struct router *router, struct session *session, struct delivery *d)
 {
     entry_done(&router->journal, session, d);
     delivery_free(d);
+}
+
+static void drop(struct router *router, struct session *session, struct delivery *d)
+{
+    end_delivery(router, session, d);
     count_drop(router);
 }
 
@@ -191,29 +198,64 @@ bool deliver_is_known(struct router *router, const struct session *session, uint
            had_contains(&router->had, session->number, message_id);
 }
 
+/* Behind what is on disk already, or too much to be held here. False without memory. */
+static bool page(struct router *router, struct session *session, struct publication *p,
+                 const struct deliver_terms *terms)
+{
+    struct message *message = publication_message(p);
+    struct record_journal record = {
+        .qos = (uint8_t)terms->qos,
+        .retain = terms->retain,
+        .repeat = p->is_repeat,
+        .ids = {(const uint8_t *)terms->ids.list, terms->ids.count * sizeof(terms->ids.list[0])},
+    };
+    if (message == NULL)
+        return false;
+    journal_put_delayed(&router->journal); /* they get their seq: what follows is behind them */
+    if (session->paging == NULL && paging_begin(session, session->seq) == NULL)
+        return false;
+    paging_add(session->paging, 1, message_size(message));
+    entry_paged(&router->journal, session, &record, message);
+    if (p->is_repeat) /* a predecessor may have sent it, and died */
+        session->seq_sent = session->seq;
+    p->paged++;
+    return true;
+}
+
+static bool enqueue_here(struct session *session, struct publication *p,
+                         const struct deliver_terms *terms)
+{
+    struct message *message = publication_message(p);
+    struct delivery *d =
+        message == NULL ? NULL : delivery_new(message, terms->qos, terms->retain, &terms->ids);
+    if (d == NULL)
+        return false;
+    d->share = share_get(terms->share);
+    /* A predecessor may have sent it, and died before the journal had to know. */
+    d->sent = p->is_repeat && d->qos == QOS_AT_LEAST_ONCE && session->number != 0;
+    session_enqueue(session, d);
+    return true;
+}
+
 static void enqueue(struct router *router, struct session *session, struct publication *p,
                     const struct deliver_terms *terms)
 {
     if (p->is_repeat && deliver_is_known(router, session, p->message_id))
         return;
-    if (!fits_queue(router, session, p))
+    if (!fits_queue(router, session, p)) {
         drop_expired(router, session);
+        fetch_drop_expired(router, session);
+    }
     if (!fits_queue(router, session, p)) {
         log_full(session);
         count_drop(router);
+        p->is_refused = router->tunable->queue_full == CONF_QUEUE_REFUSE;
         return;
     }
-    struct message *message = publication_message(p);
-    struct delivery *d =
-        message == NULL ? NULL : delivery_new(message, terms->qos, terms->retain, &terms->ids);
-    if (d == NULL) {
+    bool is_done = fetch_must_page(session, terms->share != NULL) ? page(router, session, p, terms)
+                                                                  : enqueue_here(session, p, terms);
+    if (!is_done)
         count_drop(router);
-        return;
-    }
-    d->share = share_get(terms->share);
-    /* A predecessor may have sent it, and died before the journal had to know. */
-    d->sent = p->is_repeat && d->qos == QOS_AT_LEAST_ONCE && session->number != 0;
-    session_enqueue(session, d);
 }
 
 void deliver_done(struct router *router, struct session *session, struct delivery *delivery)
@@ -229,7 +271,7 @@ void deliver_begin(struct router *router, struct session *session, struct delive
     if (outcome != SENT && (is_qos0 || outcome == UNSENDABLE))
         count_drop(router);
     if (is_qos0)
-        delivery_free(delivery);
+        end_delivery(router, session, delivery);
     else if (outcome == UNSENDABLE)
         deliver_done(router, session, delivery);
 }
@@ -284,6 +326,7 @@ void deliver_resume(struct router *router, struct session *session)
     while (session->resend_count == 0 && can_send(session) && !list_is_empty(&session->queue))
         if (!send_first(router, session))
             break;
+    fetch_update(router, session);
     hold_update(router, session);
 }
 
@@ -393,7 +436,7 @@ enum deliver_prospect deliver_prospect(const struct router *router,
         return DELIVER_NEVER;
     if (hold_is_congested(router, session))
         return DELIVER_CONGESTED;
-    bool must_wait = !list_is_empty(&session->queue) || !session_window_is_open(session);
+    bool must_wait = session_waiting_count(session) > 0 || !session_window_is_open(session);
     return is_qos0 || !must_wait ? DELIVER_AT_ONCE : DELIVER_SOON;
 }
 

@@ -13,6 +13,7 @@ static void put(struct journal *journal, const struct session *session, struct d
         .session = session->number,
         .seq = d->seq,
         .message_id = m == NULL ? 0 : m->id,
+        .bytes = m == NULL ? 0 : message_size(m),
         .packet_id = d->packet_id,
         .qos = d->qos,
         .retain = d->retain,
@@ -67,6 +68,21 @@ void entry_queued(struct journal *journal, struct session *session, struct deliv
 {
     if (session->number != 0 && delivery->qos > 0 && delivery->seq == 0)
         put_new(journal, session, delivery);
+}
+
+void entry_paged(struct journal *journal, struct session *session, struct record_journal *record,
+                 struct message *message)
+{
+    record->kind = RECORD_ENQUEUE;
+    record->session = session->number;
+    record->seq = ++session->seq;
+    record->message_id = message->id;
+    record->bytes = message_size(message);
+    if (message->kept == 0)
+        (void)journal_put_message(journal, record, message, 0);
+    else
+        (void)journal_put(journal, record);
+    message->kept++;
 }
 
 void entry_sent(struct journal *journal, struct session *session, struct delivery *delivery)

@@ -12,6 +12,10 @@
 
 /* A delivery that is queued, if it has no entry yet. */
 void entry_queued(struct journal *journal, struct session *session, struct delivery *delivery);
+/* A delivery that is queued on disk only. `record` says how it goes out: qos, retain, ids,
+ * repeat; and is completed. The message counts it as kept, for the caller to take back. */
+void entry_paged(struct journal *journal, struct session *session, struct record_journal *record,
+                 struct message *message);
 /* It was put in flight. At QoS 1 it may be acknowledged before its entry is made. */
 void entry_sent(struct journal *journal, struct session *session, struct delivery *delivery);
 /* For the journal, which delayed the entry that entry_sent() was to make. */

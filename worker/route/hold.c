@@ -38,7 +38,7 @@ bool hold_is_congested(const struct router *router, const struct session *sessio
         return false;
     if (conn_backlog(session->conn) > router->tunable->output_buffer_max / CONGESTED_SHARE)
         return true;
-    return session->queued_count > queue_max_of(router) / CONGESTED_QUEUE_SHARE;
+    return session_waiting_count(session) > queue_max_of(router) / CONGESTED_QUEUE_SHARE;
 }
 
 /* False when the ring has no room. These records may overtake what waits for the
@@ -161,7 +161,7 @@ static bool has_drained(const struct router *router, const struct session *sessi
 {
     if (session->conn != NULL && session->conn->over_low_water)
         return false;
-    return session->queued_count <= queue_max_of(router) / DRAINED_QUEUE_SHARE;
+    return session_waiting_count(session) <= queue_max_of(router) / DRAINED_QUEUE_SHARE;
 }
 
 void hold_update(struct router *router, struct session *session)

@@ -4,6 +4,7 @@
 #include "common/base/kill_point.h"
 #include "common/base/log.h"
 #include "common/mqtt/packet.h"
+#include "worker/route/fetch.h"
 #include "worker/route/pass_on.h"
 #include "worker/route/route.h"
 
@@ -43,6 +44,9 @@ static void take_delivery(struct inbox *inbox, unsigned peer, const struct recor
         .is_repeat = m->repeat || pass_on_is_old(inbox->router, peer),
     };
     route_arrival(inbox->router, &p, m->plain, m->groups);
+    bool can_refuse = p.qos > 0 && p.publisher != 0 && p.origin == peer;
+    if (p.is_refused && can_refuse)
+        pass_on_overflow(inbox->router, peer);
     publication_done(&p);
 }
 
@@ -56,6 +60,8 @@ static void take_message(struct inbox *inbox, unsigned peer, const struct ring_r
         return;
     if (message.purpose == RECORD_FOR_WILL)
         inbox->events->on_will(inbox->owner, &message);
+    else if (message.purpose == RECORD_FOR_JOURNAL && inbox->router->journal.is_restored)
+        fetch_take_body(inbox->router, &message);
     else if (message.purpose == RECORD_FOR_JOURNAL)
         inbox->events->on_restored_body(inbox->owner, &message);
     else
@@ -71,6 +77,13 @@ static void take_hold(struct inbox *inbox, const struct ring_record *record)
         publishers_hold(&inbox->router->publishers, publisher);
     else
         publishers_unhold(&inbox->router->publishers, publisher);
+}
+
+static void take_overflow(struct inbox *inbox, unsigned peer, const struct ring_record *record)
+{
+    uint32_t position;
+    check(record_get_overflow(record, &position));
+    settle_refuse_position(&inbox->router->settle, peer, position, WHY_QUEUE);
 }
 
 static void take_confirm(struct inbox *inbox, unsigned peer, const struct ring_record *record)
@@ -102,10 +115,17 @@ static void take_journal(struct inbox *inbox, const struct ring_record *record)
 {
     struct record_journal journal;
     check(record_get_journal(record, &journal));
+    bool is_answer = journal.kind == RECORD_ENQUEUE || journal.kind == RECORD_FETCH_END ||
+                     journal.kind == RECORD_NOT_QUEUED;
+    if (is_answer && inbox->router->journal.is_restored) {
+        fetch_take(inbox->router, &journal);
+        return;
+    }
     if (journal.kind != RECORD_JOURNAL_STATE) {
         inbox->events->on_restored(inbox->owner, &journal);
         return;
     }
+    fetch_repeat(inbox->router);
     journal_set_state(&inbox->router->journal, (enum record_journal_state)journal.state);
     if (journal.state == RECORD_JOURNAL_FULL)
         settle_refuse_workers(&inbox->router->settle, WHY_DISK);
@@ -129,6 +149,9 @@ static void take_record(struct inbox *inbox, unsigned peer, const struct ring_re
     case RECORD_HOLD:
     case RECORD_UNHOLD:
         take_hold(inbox, record);
+        break;
+    case RECORD_OVERFLOW:
+        take_overflow(inbox, peer, record);
         break;
     case RECORD_CONFIRM:
         take_confirm(inbox, peer, record);

@@ -68,6 +68,11 @@ static void look_again(struct journal *journal)
 
 /* -- into the ring -- */
 
+static bool has_serial(const struct record_journal *record)
+{
+    return record->kind != RECORD_JOURNAL_RESET && record->kind != RECORD_FETCH;
+}
+
 static bool put_waiting(struct outbound_item *item, struct mesh *mesh, unsigned peer)
 {
     return record_put_journal(mesh, peer, &list_owner(item, struct waiting_record, item)->record);
@@ -76,7 +81,7 @@ static bool put_waiting(struct outbound_item *item, struct mesh *mesh, unsigned 
 static void waiting_done(struct outbound_item *item, void *owner)
 {
     struct waiting_record *w = list_owner(item, struct waiting_record, item);
-    if (owner != NULL && w->record.serial != 0) {
+    if (owner != NULL && has_serial(&w->record)) {
         w->journal->in_ring = w->record.serial;
         look_again(w->journal);
     }
@@ -114,7 +119,7 @@ static void send(struct journal *journal, const struct record_journal *record)
     if (outbound_is_blocked(out, journal->peer) ||
         !record_put_journal(out->mesh, journal->peer, record))
         wait_for_ring(journal, record);
-    else if (record->serial != 0)
+    else if (has_serial(record))
         journal->in_ring = record->serial;
 }
 
@@ -136,6 +141,12 @@ uint64_t journal_put(struct journal *journal, struct record_journal *record)
     send(journal, record);
     look_again(journal);
     return record->serial;
+}
+
+void journal_ask(struct journal *journal, const struct record_journal *fetch)
+{
+    check(journal->is_on && journal->is_restored);
+    send(journal, fetch);
 }
 
 static uint64_t put_with(struct journal *journal, struct record_journal *record,

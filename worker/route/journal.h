@@ -97,6 +97,8 @@ void journal_cancel(struct journal *journal, uint64_t serial);
 void journal_put_done(struct journal *journal, uint64_t session, uint64_t seq);
 /* Puts all that was to be put later. */
 void journal_put_delayed(struct journal *journal);
+/* A FETCH, which has no serial: it changes nothing. */
+void journal_ask(struct journal *journal, const struct record_journal *fetch);
 /* Do records wait for room in the ring? */
 bool journal_is_behind(const struct journal *journal);
 

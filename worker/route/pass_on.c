@@ -4,6 +4,7 @@
 #include "worker/route/forward.h"
 #include "worker/route/hold.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Two workers that keep each other's ring full while each waits for room in the
@@ -85,6 +86,55 @@ void pass_on_message(struct router *router, struct publication *publication, uns
         hold_briefly(router, publication->origin, publication->publisher);
     }
 }
+
+/* -- what was too much -- */
+
+/* An OVERFLOW that waits for a full ring. */
+struct overflow {
+    struct outbound_item item;
+    unsigned peer;
+    uint32_t position;
+};
+
+static bool put_overflow(struct outbound_item *item, struct mesh *mesh, unsigned peer)
+{
+    return record_put_overflow(mesh, peer, list_owner(item, struct overflow, item)->position);
+}
+
+static void overflow_done(struct outbound_item *item, void *owner)
+{
+    struct overflow *o = list_owner(item, struct overflow, item);
+    struct router *router = owner;
+    if (router != NULL) {
+        struct passing *passing = &router->passing[o->peer];
+        mesh_publish_to(&router->mesh, o->peer);
+        if (--passing->waiting == 0)
+            passed(router, o->peer);
+    }
+    free(o);
+}
+
+void pass_on_overflow(struct router *router, unsigned peer)
+{
+    uint32_t position = ring_taken(&router->mesh.in[peer]);
+    if (!outbound_is_blocked(&router->outbound, peer) &&
+        record_put_overflow(&router->mesh, peer, position)) {
+        router->passing[peer].unshown |= UINT64_C(1) << peer;
+        return;
+    }
+    struct overflow *o = malloc(sizeof(*o));
+    if (o == NULL)
+        fatal("no memory to refuse a message");
+    *o = (struct overflow){
+        .item = {.put = put_overflow, .done = overflow_done},
+        .peer = peer,
+        .position = position,
+    };
+    router->passing[peer].waiting++;
+    outbound_send(&router->outbound, peer, &o->item);
+}
+
+/* -- settling -- */
 
 void pass_on_settle(struct router *router, unsigned peer, uint64_t serial)
 {

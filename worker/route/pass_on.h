@@ -43,6 +43,9 @@ struct passing {
  * has to wait asks for a pause of its publisher, which nothing here would slow down. */
 void pass_on_message(struct router *router, struct publication *publication, unsigned worker,
                      const struct hash128 *id);
+/* A queue was too full for the message that was taken last, from the ring of `peer`, where
+ * its publisher is: tells it, before the record is settled. */
+void pass_on_overflow(struct router *router, unsigned peer);
 /* All that was taken from the ring of `peer` is dealt with: settles and releases it,
  * unless something that it became waits. `serial` is the journal's before. */
 void pass_on_settle(struct router *router, unsigned peer, uint64_t serial);

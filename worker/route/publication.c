@@ -18,6 +18,8 @@ struct message *publication_message(struct publication *publication)
 
 void publication_done(struct publication *publication)
 {
+    if (publication->message != NULL)
+        publication->message->kept -= publication->paged;
     message_put(publication->message);
     publication->message = NULL;
 }

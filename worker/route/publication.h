@@ -30,7 +30,9 @@ struct publication {
     uint8_t qos;
     uint8_t hops; /* times a shared message was passed on */
     bool retain;
-    bool is_repeat; /* sessions that are kept may have it already */
+    uint32_t paged;  /* entries that the journal got of `message`, and no delivery here has */
+    bool is_refused; /* a queue was too full for it, and its publisher is to know */
+    bool is_repeat;  /* sessions that are kept may have it already */
 };
 
 /* The copy, made when first asked for; borrowed. NULL without memory. */

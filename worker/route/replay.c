@@ -153,7 +153,7 @@ static bool is_expired(const struct replay *r, const struct retained *retained)
 static bool must_wait(const struct replay *r)
 {
     const struct session *s = r->session;
-    return s->pending != NULL || hold_is_congested(r->router, s) || s->queued_count > 0;
+    return s->pending != NULL || hold_is_congested(r->router, s) || session_waiting_count(s) > 0;
 }
 
 /* True when there is more to do at once. */

@@ -74,6 +74,7 @@ static struct route_result route_now(struct router *router, struct publication *
     return (struct route_result){
         .is_matched = workers != 0,
         .workers = workers & ~self,
+        .is_refused = publication->is_refused,
         .kept = first_since(router, serial),
     };
 }

@@ -15,6 +15,7 @@
 #include "worker/route/announce.h"
 #include "worker/route/await.h"
 #include "worker/route/cache.h"
+#include "worker/route/fetch.h"
 #include "worker/route/filters.h"
 #include "worker/route/had.h"
 #include "worker/route/journal.h"
@@ -36,12 +37,14 @@ struct router {
     struct live *live;
     uint32_t live_seen;   /* generation of the snapshot in hand */
     bool live_is_resting; /* no snapshot in hand */
+    struct session_table *sessions;
     struct filters filters;
     struct announcer announcer;
     struct publishers publishers;
     struct settle settle;
     struct outbound outbound;
     struct journal journal;
+    struct fetch fetch;
     struct route_cache *cache;
     struct lookup_scratch *scratch;         /* room for one look-up */
     struct list_node holds;                 /* sessions with publishers to let go on (hold.h) */

@@ -136,7 +136,9 @@ static bool is_settled(const struct settle *s, uint64_t word)
 {
     if (is_own(s, word))
         return (int32_t)((uint32_t)s->journal->confirmed - (uint32_t)word) >= 0;
-    return ring_has_settled(&s->mesh->out[worker_of(word)], (uint32_t)word);
+    if (!ring_has_settled(&s->mesh->out[worker_of(word)], (uint32_t)word))
+        return false;
+    return !s->hears_first || !ring_has_next(&s->mesh->in[worker_of(word)]);
 }
 
 /* What the first entry waits for first, or NULL. */
@@ -260,4 +262,37 @@ void settle_refuse_workers(struct settle *settle, enum mqtt_reason reason)
 void settle_refuse_all(struct settle *settle, enum mqtt_reason reason)
 {
     refuse_waiting(settle, ANYTHING, reason);
+}
+
+/* How far beyond `position` an entry waits for this worker; UINT32_MAX: it does not. */
+static uint32_t distance(const struct settle *s, const struct settle_queue *q, uint32_t entry,
+                         unsigned worker, uint32_t position)
+{
+    uint32_t count = (uint32_t)*word(q, entry) & COUNT_MASK;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t w = *word(q, entry + 1 + i);
+        if (!is_own(s, w) && worker_of(w) == worker && (int32_t)((uint32_t)w - position) >= 0)
+            return (uint32_t)w - position;
+    }
+    return UINT32_MAX;
+}
+
+/* The message's own acknowledgement is the one that waits for the least. */
+void settle_refuse_position(struct settle *settle, unsigned worker, uint32_t position,
+                            enum mqtt_reason reason)
+{
+    uint64_t *nearest = NULL;
+    uint32_t least = UINT32_MAX;
+    list_for_each(node, &settle->waiting) {
+        struct settle_queue *q = list_owner(node, struct settle_queue, node);
+        for (uint32_t i = q->first; i != q->end; i += 1 + ((uint32_t)*word(q, i) & COUNT_MASK)) {
+            uint32_t d = distance(settle, q, i, worker, position);
+            if (d < least) {
+                least = d;
+                nearest = word(q, i);
+            }
+        }
+    }
+    if (nearest != NULL)
+        refuse(nearest, reason);
 }

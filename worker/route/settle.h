@@ -36,6 +36,7 @@ struct settle {
     struct mesh *mesh;
     const struct journal *journal;
     struct list_node waiting; /* of struct settle_queue that is not empty */
+    bool hears_first;         /* all that a worker said is taken before it has settled */
     /* Sends an acknowledgement. */
     void (*on_ack)(struct conn *conn, const struct publisher_ack *ack);
     /* The same for a queue that has no connection: the entry is settled. */
@@ -72,6 +73,10 @@ void settle_refuse(struct settle *settle, uint64_t serial, enum mqtt_reason reas
 void settle_refuse_workers(struct settle *settle, enum mqtt_reason reason);
 /* The same for all who wait for any disk. */
 void settle_refuse_all(struct settle *settle, enum mqtt_reason reason);
+/* The same for whose message ends at this position of the ring to `worker`, which has no
+ * room for it. */
+void settle_refuse_position(struct settle *settle, unsigned worker, uint32_t position,
+                            enum mqtt_reason reason);
 /* Once per turn, before output is sent: sends what has been settled. */
 void settle_release(struct settle *settle);
 /* Before sleeping: asks for the bell at the next progress. False when there has

@@ -20,7 +20,7 @@ struct message {
     uint32_t payload_size;
     uint64_t id;           /* unique across restarts */
     uint64_t expiry_at_ms; /* boot clock; 0: never */
-    uint32_t kept;         /* deliveries that are in the journal and need it */
+    uint32_t kept;         /* entries of the journal that need it, for as long as that is known */
     uint8_t qos;           /* as published */
     bool retain;           /* as published */
     uint8_t data[];        /* topic, properties that pass through, payload */

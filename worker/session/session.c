@@ -1,6 +1,7 @@
 #include "worker/session/session.h"
 
 #include "common/base/check.h"
+#include "worker/session/paging.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +11,17 @@ static struct bytes key_of(const void *item)
     return session_client_id(item);
 }
 
+static struct bytes number_of(const void *item)
+{
+    const struct paging *p = item;
+    return (struct bytes){(const uint8_t *)&p->session->number, sizeof(p->session->number)};
+}
+
 void session_table_init(struct session_table *table, const struct hash_key *key, struct stats stats)
 {
     *table = (struct session_table){.stats = stats};
     map_init(&table->by_client_id, key_of, key);
+    map_init(&table->paged, number_of, key);
 }
 
 struct session *session_find(const struct session_table *table, struct bytes client_id)
@@ -75,6 +83,7 @@ void session_free(struct session *session)
     check(!wheel_timer_is_running(&session->timer));
     for (struct delivery *d; (d = session_dequeue(session)) != NULL;)
         delivery_free(d);
+    paging_end(session);
     list_for_each(node, &session->inflight.order)
         count_stored(session, list_owner(node, struct delivery, node), false);
     inflight_done(&session->inflight);
@@ -173,6 +182,19 @@ struct delivery *session_dequeue(struct session *session)
     return d;
 }
 
+struct delivery *session_take_last(struct session *session)
+{
+    check(!list_is_empty(&session->queue));
+    struct delivery *d = list_owner(session->queue.prev, struct delivery, node);
+    take_from_queue(session, d);
+    return d;
+}
+
+uint32_t session_waiting_count(const struct session *session)
+{
+    return session->queued_count + (session->paging == NULL ? 0 : session->paging->count);
+}
+
 void session_take_queued(struct session *session, const struct share *share, struct list_node *list)
 {
     list_for_each(node, &session->queue) {
@@ -202,9 +224,10 @@ void session_take_in_flight(struct session *session, struct list_node *list)
 bool session_has_room(const struct session *session, uint32_t size, uint32_t messages_max,
                       uint64_t bytes_max)
 {
-    if (messages_max != 0 && session->queued_count >= messages_max)
+    uint64_t paged_bytes = session->paging == NULL ? 0 : session->paging->bytes;
+    if (messages_max != 0 && session_waiting_count(session) >= messages_max)
         return false;
-    return bytes_max == 0 || session->queued_bytes + size <= bytes_max;
+    return bytes_max == 0 || session->queued_bytes + paged_bytes + size <= bytes_max;
 }
 
 static bool has_message(const struct list_node *list, uint64_t message_id)

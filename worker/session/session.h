@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 struct conn;
+struct paging;
 struct pending;
 struct publisher;
 
@@ -41,6 +42,7 @@ struct session {
     struct list_node subscriptions; /* of struct subscription (worker/route/filters.h) */
     struct list_node replays;       /* of struct replay (worker/route/replay.h) */
     struct list_node queue;         /* of struct delivery, QoS 1 and 2, and 0 when offline */
+    struct paging *paging;          /* what waits behind the queue, on disk; NULL: nothing */
     struct inflight inflight;       /* towards the client */
     struct will *will;              /* NULL: none */
     struct publisher *publisher;    /* NULL: has not published on this connection */
@@ -78,6 +80,7 @@ struct session {
 
 struct session_table {
     struct map by_client_id;
+    struct map paged; /* of struct paging, by session number */
     struct stats stats;
     void *owner; /* the worker */
     /* Called when an offline session's timer is due: its will, or its end. */
@@ -122,6 +125,10 @@ void session_take_queued(struct session *session, const struct share *share,
 /* The session ends. For other members of its shared groups, in order, to the end
  * of `list`: what is in flight, but for QoS 2 that was begun [MQTT-4.8.2-5]. */
 void session_take_in_flight(struct session *session, struct list_node *list);
+/* Deliveries that wait, here and on disk. */
+uint32_t session_waiting_count(const struct session *session);
+/* Takes the last queued delivery out; it stays the session's to place. */
+struct delivery *session_take_last(struct session *session);
 /* Would one more delivery of this size stay within the limits (0: none)? */
 bool session_has_room(const struct session *session, uint32_t size, uint32_t messages_max,
                       uint64_t bytes_max);

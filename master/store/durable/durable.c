@@ -50,34 +50,39 @@ static bool is_over(struct scan *scan, const struct durable_key *key, struct byt
     return true;
 }
 
-static void count_row(struct durable *durable, const struct durable_key *key)
+static void count_row(struct durable *durable, const struct durable_key *key,
+                      const struct bytes *content)
 {
-    if (durable_key_kind(key) == DURABLE_SESSION)
-        durable->sessions++;
-    if (durable_key_kind(key) == DURABLE_QUEUE)
-        durable->deliveries++;
+    enum durable_kind kind = durable_key_kind(key);
+    struct record_journal row;
+    durable->damaged += content == NULL;
+    durable->sessions += kind == DURABLE_SESSION;
+    durable->deliveries += kind == DURABLE_QUEUE;
+    if (kind == DURABLE_QUEUE && content != NULL &&
+        durable_row_decode(&durable->clock, key, *content, &row))
+        durable->bytes += row.bytes;
+}
+
+static bool scan_row(const struct durable_key *key, const struct bytes *content, void *context)
+{
+    struct scan *scan = context;
+    count_row(scan->durable, key, content);
+    if (content == NULL || is_over(scan, key, *content))
+        durable_batch_delete(&scan->doomed, key);
+    return scan->doomed.count < DOOMED_MAX;
 }
 
 /* Reads on from *key until the kind is through (-ENOENT) or enough has to go (0). */
 static int scan_some(struct scan *scan, struct durable_key *key)
 {
-    struct durable *durable = scan->durable;
-    struct bytes content;
-    int r = durable_env_begin_read(durable->env);
+    const struct durable_walk walk = {
+        .prefix = DURABLE_KIND_PREFIX, .show = scan_row, .context = scan};
+    int r = durable_env_begin_read(scan->durable->env);
     if (r < 0)
         return r;
-    while (scan->doomed.count < DOOMED_MAX) {
-        r = durable_env_next(durable->env, key, DURABLE_KIND_PREFIX, &content);
-        if (r < 0 && r != -EBADMSG)
-            break;
-        count_row(durable, key);
-        durable->damaged += r == -EBADMSG;
-        if (r == -EBADMSG || is_over(scan, key, content))
-            durable_batch_delete(&scan->doomed, key);
-        r = 0;
-    }
-    durable_env_abort(durable->env);
-    return r;
+    r = durable_env_walk(scan->durable->env, key, &walk);
+    durable_env_abort(scan->durable->env);
+    return r == 0 && scan->doomed.count < DOOMED_MAX ? -ENOENT : r;
 }
 
 static int scan_kind(struct scan *scan, enum durable_kind kind)
@@ -107,11 +112,13 @@ static bool read_totals(struct durable *durable)
     struct reader r = reader_of(is_there ? content : (struct bytes){NULL, 0});
     uint64_t sessions = reader_u64(&r);
     uint64_t deliveries = reader_u64(&r);
+    uint64_t bytes = reader_u64(&r);
     durable_env_abort(durable->env);
     if (r.bad)
         return false;
     durable->sessions = sessions;
     durable->deliveries = deliveries;
+    durable->bytes = bytes;
     return true;
 }
 
@@ -141,6 +148,7 @@ static int scan_all(struct durable *durable, bool keeps_sessions)
 static int load(struct durable *durable)
 {
     struct durable_key key = durable_key_of(DURABLE_RUN);
+    struct bytes content;
     uint64_t run = 0;
     int r = durable_env_begin_read(durable->env);
     if (r < 0)
@@ -148,6 +156,8 @@ static int load(struct durable *durable)
     r = durable_clock_load(&durable->clock, durable->env);
     if (r == 0)
         r = durable_row_get_number(durable->env, &key, &run);
+    key = durable_key_of(DURABLE_ENDED);
+    durable->has_ended = durable_env_next(durable->env, &key, DURABLE_KIND_PREFIX, &content) == 0;
     durable_env_abort(durable->env);
     durable->next_run = run == 0 ? 1 : (uint32_t)run;
     durable->run_limit = durable->next_run;

@@ -22,6 +22,8 @@ struct durable {
     const struct hash_key *key; /* of maps */
     uint64_t sessions;          /* on disk */
     uint64_t deliveries;        /* ... and waiting or in flight for them */
+    uint64_t bytes;             /* of their messages, each as often as it is needed */
+    bool has_ended;             /* rows of ended sessions are left: durable_apply() goes on */
     uint64_t damaged;           /* rows that were dropped */
     uint32_t next_run;
     uint32_t run_limit;       /* run numbers from here on are not taken yet, on disk */

@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "master/store/durable/durable_body.h"
 #include "master/store/durable/durable_message.h"
+#include "master/store/durable/durable_queue.h"
 #include "master/store/durable/durable_row.h"
 #include "master/store/durable/durable_unsure.h"
 
@@ -10,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_OVERHEAD = 128 }; /* bytes of a small row with its key, generously */
+enum {
+    ROW_OVERHEAD = 128,   /* bytes of a small row with its key, generously */
+    ENDED_ROWS_MAX = 1024 /* of ended sessions that go in one transaction: it must not last */
+};
 
 /* One transaction in the making. */
 struct apply {
@@ -18,6 +22,9 @@ struct apply {
     struct durable_batch *batch;
     int64_t sessions; /* how many more there will be */
     int64_t deliveries;
+    int64_t bytes;      /* of their messages */
+    unsigned rows_left; /* of ENDED_ROWS_MAX */
+    bool has_ended;
 };
 
 /* A delete that finds nothing is as good. */
@@ -71,15 +78,17 @@ static int leave_body(struct apply *a, const struct record_journal *old)
 
 static int delete_delivery(struct apply *a, const struct durable_key *key)
 {
-    struct record_journal old;
+    struct record_journal old = {0};
     int r = get_delivery(a, key, &old);
     if (r == 0)
         r = leave_body(a, &old);
     if (r < 0 && r != -ENOENT)
         return r;
     r = durable_env_delete(a->durable->env, key);
-    if (r == 0)
+    if (r == 0) {
         a->deliveries--;
+        a->bytes -= (int64_t)old.bytes;
+    }
     return r == -ENOENT ? 0 : r;
 }
 
@@ -94,6 +103,8 @@ static int update_delivery(struct apply *a, struct durable_change *change)
         row.packet_id = change->journal.packet_id;
     if (change->journal.released) {
         r = leave_body(a, &row);
+        a->bytes -= (int64_t)row.bytes;
+        row.bytes = 0;
         row.message_id = 0;
         row.released = true;
     }
@@ -115,6 +126,11 @@ static int put_delivery(struct apply *a, struct durable_change *change)
     int found = get_delivery(a, &change->key, &old);
     if (found < 0 && found != -ENOENT)
         return found;
+    if (change->journal.repeat && found == -ENOENT &&
+        durable_queue_has(a->durable, change->journal.session, message_id)) {
+        change->error = -EEXIST;
+        return 0;
+    }
     if (take_room(a, change, change->journal.ids.size) < 0)
         return 0;
     if (old.message_id != message_id) {
@@ -129,6 +145,7 @@ static int put_delivery(struct apply *a, struct durable_change *change)
             return r;
     }
     a->deliveries += found == -ENOENT;
+    a->bytes += (int64_t)change->journal.bytes - (int64_t)old.bytes;
     return durable_row_put(a->durable->env, &a->durable->clock, &change->key, &change->journal);
 }
 
@@ -180,13 +197,13 @@ static int put_received(struct apply *a, struct durable_change *change)
 
 /* -- sessions -- */
 
-/* All rows of one kind that a session has. */
+/* Rows of one kind that a session has, as long as any are left to be deleted now. */
 static int delete_rows(struct apply *a, enum durable_kind kind, uint64_t session)
 {
     struct durable_key key = durable_key_number(kind, session);
     struct bytes content;
     int r = 0;
-    while (r == 0) {
+    while (r == 0 && a->rows_left > 0) {
         r = durable_env_next(a->durable->env, &key, DURABLE_NUMBER_PREFIX, &content);
         if (r == -EBADMSG)
             r = 0;
@@ -194,22 +211,52 @@ static int delete_rows(struct apply *a, enum durable_kind kind, uint64_t session
             r = kind == DURABLE_QUEUE      ? delete_delivery(a, &key)
                 : kind == DURABLE_RECEIVED ? delete_received(a, &key)
                                            : delete_row(a, &key);
+        a->rows_left--;
     }
     return r == -ENOENT ? 0 : r;
 }
 
+static int delete_all_rows(struct apply *a, uint64_t session)
+{
+    int r = delete_rows(a, DURABLE_SUBSCRIPTION, session);
+    if (r == 0)
+        r = delete_rows(a, DURABLE_RECEIVED, session);
+    return r == 0 ? delete_rows(a, DURABLE_QUEUE, session) : r;
+}
+
+/* What is too much for this transaction is left to later ones. */
 static int end_session(struct apply *a, const struct durable_change *change)
 {
     uint64_t session = durable_key_first(&change->key);
+    struct durable_key ended = durable_key_number(DURABLE_ENDED, session);
     int r = durable_env_delete(a->durable->env, &change->key);
     if (r == 0)
         a->sessions--;
     if (r == 0 || r == -ENOENT)
-        r = delete_rows(a, DURABLE_SUBSCRIPTION, session);
-    if (r == 0)
-        r = delete_rows(a, DURABLE_RECEIVED, session);
-    if (r == 0)
-        r = delete_rows(a, DURABLE_QUEUE, session);
+        r = delete_all_rows(a, session);
+    if (r < 0 || a->rows_left > 0)
+        return r;
+    a->has_ended = true;
+    return durable_env_put(a->durable->env, &ended, (struct bytes){NULL, 0});
+}
+
+/* Goes on with sessions that ended before. */
+static int end_more(struct apply *a)
+{
+    struct bytes content;
+    int r = 0;
+    while (r == 0 && a->has_ended && a->rows_left > 0) {
+        struct durable_key key = durable_key_of(DURABLE_ENDED);
+        r = durable_env_next(a->durable->env, &key, DURABLE_KIND_PREFIX, &content);
+        if (r == -ENOENT) {
+            a->has_ended = false;
+            return 0;
+        }
+        if (r == 0 || r == -EBADMSG)
+            r = delete_all_rows(a, durable_key_first(&key));
+        if (r == 0 && a->rows_left > 0)
+            r = delete_row(a, &key);
+    }
     return r;
 }
 
@@ -283,10 +330,11 @@ static int apply_change(struct apply *a, struct durable_change *change)
 static int put_totals(const struct apply *a)
 {
     struct durable_key key = durable_key_of(DURABLE_TOTALS);
-    uint8_t memory[16];
+    uint8_t memory[24];
     struct writer w = writer_of(memory, sizeof memory);
     writer_u64(&w, a->durable->sessions + (uint64_t)a->sessions);
     writer_u64(&w, a->durable->deliveries + (uint64_t)a->deliveries);
+    writer_u64(&w, a->durable->bytes + (uint64_t)a->bytes);
     return durable_env_put(a->durable->env, &key, (struct bytes){memory, sizeof memory});
 }
 
@@ -323,6 +371,8 @@ static int fill(struct apply *a, const uint64_t *serials, unsigned worker_count)
     if (r == 0)
         r = apply_those(a, false);
     if (r == 0)
+        r = end_more(a);
+    if (r == 0)
         r = durable_body_write(a->durable, a->batch);
     if (r == 0 && durable_env_is_changed(a->durable->env))
         r = put_serials(a, serials, worker_count);
@@ -332,8 +382,13 @@ static int fill(struct apply *a, const uint64_t *serials, unsigned worker_count)
 int durable_apply(struct durable *durable, struct durable_batch *batch, const uint64_t *serials,
                   unsigned worker_count)
 {
-    struct apply a = {.durable = durable, .batch = batch};
-    if (batch->count == 0)
+    struct apply a = {
+        .durable = durable,
+        .batch = batch,
+        .rows_left = ENDED_ROWS_MAX,
+        .has_ended = durable->has_ended,
+    };
+    if (batch->count == 0 && !a.has_ended)
         return 0;
     int r = durable_env_begin(durable->env);
     if (r < 0)
@@ -347,7 +402,9 @@ int durable_apply(struct durable *durable, struct durable_batch *batch, const ui
     r = durable_env_commit(durable->env);
     if (r < 0)
         return r;
+    durable->has_ended = a.has_ended;
     durable->sessions += (uint64_t)a.sessions;
     durable->deliveries += (uint64_t)a.deliveries;
+    durable->bytes += (uint64_t)a.bytes;
     return 0;
 }

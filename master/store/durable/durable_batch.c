@@ -167,7 +167,7 @@ static void add_enqueue(struct durable_batch *batch, unsigned worker,
     struct durable_key key = durable_key_pair(DURABLE_QUEUE, journal->session, journal->seq);
     struct durable_change *change = set(batch, worker, key, journal, DURABLE_PUT);
     if (journal->released)
-        change->journal.message_id = 0;
+        change->journal.message_id = change->journal.bytes = 0;
     else
         change->body = durable_batch_body(batch, journal->message_id);
 }
@@ -191,6 +191,7 @@ static void add_progress(struct durable_batch *batch, unsigned worker,
     }
     change->journal.released = true;
     change->journal.message_id = 0;
+    change->journal.bytes = 0;
     durable_batch_put_body(batch, change->body);
     change->body = NULL;
 }

@@ -46,7 +46,8 @@ struct durable_change {
     struct durable_key key;
     enum durable_action action;
     unsigned worker;
-    int error;                     /* why it was not written: -ENOSPC, or -ENOENT: no body */
+    int error;                     /* why it was not written: -ENOSPC; -ENOENT: no body; or
+                                    * -EEXIST: it was, before a crash */
     struct record_journal journal; /* its serial is that of the record that grows the data */
     struct durable_body *body;     /* PUT of QUEUE, RETAINED, WILL; NULL: none came along */
 };

@@ -92,39 +92,86 @@ bool durable_env_has(struct durable_env *env, const struct durable_key *key)
     return mdb_get(env->transaction, env->dbi, &at, &value) == 0;
 }
 
-/* To the first row behind *key. 0 or an error of LMDB. */
-static int step(struct durable_env *env, const struct durable_key *key, MDB_val *ret_at,
-                MDB_val *ret_value)
+static bool is_at(const MDB_val *at, struct bytes key)
+{
+    return bytes_equal(key, (struct bytes){at->mv_data, at->mv_size});
+}
+
+/* 0; -ENOENT: the row is none of those with this prefix; or -EIO. */
+static int move_key(struct durable_key *key, const MDB_val *at, size_t prefix)
+{
+    if (at->mv_size < prefix || memcmp(at->mv_data, key->bytes, prefix) != 0)
+        return -ENOENT;
+    if (at->mv_size > DURABLE_KEY_MAX)
+        return -EIO; /* no version of ours wrote it */
+    key->size = (uint8_t)at->mv_size;
+    memcpy(key->bytes, at->mv_data, at->mv_size);
+    return 0;
+}
+
+/* Puts a cursor on the first row of a walk. 0 or an error of LMDB. */
+static int set_out(MDB_cursor *cursor, const struct durable_key *key, bool is_backward, MDB_val *at,
+                   MDB_val *value)
+{
+    struct bytes from = durable_key_bytes(key);
+    *at = to_value(from);
+    int r = mdb_cursor_get(cursor, at, value, MDB_SET_RANGE);
+    if (is_backward)
+        return mdb_cursor_get(cursor, at, value, r == 0 ? MDB_PREV : MDB_LAST);
+    return r == 0 && is_at(at, from) ? mdb_cursor_get(cursor, at, value, MDB_NEXT) : r;
+}
+
+int durable_env_walk(struct durable_env *env, struct durable_key *key,
+                     const struct durable_walk *walk)
 {
     MDB_cursor *cursor;
-    struct bytes from = durable_key_bytes(key);
+    MDB_val at;
+    MDB_val value;
+    check(env->transaction != NULL && walk->prefix <= key->size);
     int r = mdb_cursor_open(env->transaction, env->dbi, &cursor);
     if (r != 0)
-        return r;
-    *ret_at = to_value(from);
-    r = mdb_cursor_get(cursor, ret_at, ret_value, MDB_SET_RANGE);
-    if (r == 0 && bytes_equal(from, (struct bytes){ret_at->mv_data, ret_at->mv_size}))
-        r = mdb_cursor_get(cursor, ret_at, ret_value, MDB_NEXT);
+        return failure(env, r);
+    r = failure(env, set_out(cursor, key, walk->is_backward, &at, &value));
+    while (r == 0 && (r = move_key(key, &at, walk->prefix)) == 0) {
+        struct bytes content;
+        bool is_damaged = durable_sum_open(durable_key_bytes(key), to_bytes(&value), &content) != 0;
+        if (!walk->show(key, is_damaged ? NULL : &content, walk->context))
+            break;
+        MDB_cursor_op on = walk->is_backward ? MDB_PREV : MDB_NEXT;
+        r = failure(env, mdb_cursor_get(cursor, &at, &value, on));
+    }
     mdb_cursor_close(cursor);
-    return r;
+    return r == -ENOENT ? 0 : r;
+}
+
+/* The first row of a walk. */
+struct first {
+    bool is_found;
+    bool is_damaged;
+    struct bytes content;
+};
+
+static bool take_first(const struct durable_key *key, const struct bytes *content, void *context)
+{
+    struct first *first = context;
+    (void)key;
+    first->is_found = true;
+    first->is_damaged = content == NULL;
+    if (content != NULL)
+        first->content = *content;
+    return false;
 }
 
 int durable_env_next(struct durable_env *env, struct durable_key *key, size_t prefix,
                      struct bytes *ret_content)
 {
-    MDB_val at;
-    MDB_val value;
-    check(env->transaction != NULL && prefix <= key->size);
-    int r = step(env, key, &at, &value);
-    if (r != 0)
-        return failure(env, r);
-    if (at.mv_size < prefix || memcmp(at.mv_data, key->bytes, prefix) != 0)
-        return -ENOENT;
-    if (at.mv_size > DURABLE_KEY_MAX)
-        return -EIO; /* no version of ours wrote it */
-    key->size = (uint8_t)at.mv_size;
-    memcpy(key->bytes, at.mv_data, at.mv_size);
-    return durable_sum_open(durable_key_bytes(key), to_bytes(&value), ret_content);
+    struct first first = {0};
+    const struct durable_walk walk = {.prefix = prefix, .show = take_first, .context = &first};
+    int r = durable_env_walk(env, key, &walk);
+    *ret_content = first.content;
+    if (r < 0 || !first.is_found)
+        return r < 0 ? r : -ENOENT;
+    return first.is_damaged ? -EBADMSG : 0;
 }
 
 /* Result of a write. */

@@ -51,6 +51,21 @@ bool durable_env_has(struct durable_env *env, const struct durable_key *key);
 int durable_env_next(struct durable_env *env, struct durable_key *key, size_t prefix,
                      struct bytes *ret_content);
 
+/* Shows the rows behind *key (or before it) that share its first `prefix` bytes, and
+ * moves *key along, until `show` returns false. `content` is NULL for a damaged row.
+ * 0 when all were shown or it was enough; or -errno. Far quicker than
+ * durable_env_next(), but nothing may be written meanwhile. */
+typedef bool (*durable_env_row_fn)(const struct durable_key *key, const struct bytes *content,
+                                   void *context);
+struct durable_walk {
+    size_t prefix;
+    bool is_backward;
+    durable_env_row_fn show;
+    void *context;
+};
+int durable_env_walk(struct durable_env *env, struct durable_key *key,
+                     const struct durable_walk *walk);
+
 /* Inside durable_env_begin(). An error (but for -ENOENT) spoils the transaction: its
  * commit returns it. */
 int durable_env_put(struct durable_env *env, const struct durable_key *key, struct bytes content);

@@ -18,6 +18,7 @@
  *   RETAINED      hash of topic
  *   WILL          hash of client id
  *   UNSURE        message id, session or 0  see durable_unsure.h
+ *   ENDED         session                   gone, but for rows that are to be deleted
  *
  * Numbers are big-endian, so rows of a session are neighbours and in order. Names
  * are hashed, because LMDB's keys end at 511 bytes; they stand in the value.
@@ -41,7 +42,8 @@ enum durable_kind {
     DURABLE_MESSAGE,
     DURABLE_RETAINED,
     DURABLE_WILL,
-    DURABLE_UNSURE
+    DURABLE_UNSURE,
+    DURABLE_ENDED
 };
 
 enum {

@@ -1,6 +1,7 @@
 #include "master/store/durable/durable_restore.h"
 
 #include "master/store/durable/durable_message.h"
+#include "master/store/durable/durable_queue.h"
 #include "master/store/durable/durable_row.h"
 #include "master/store/durable/durable_unsure.h"
 
@@ -57,17 +58,13 @@ void durable_restore_advance(struct durable_restore *restore, const struct durab
               durable_key_number(DURABLE_SUBSCRIPTION, durable_key_first(&item->key)));
 }
 
-static void take_body(struct durable *durable, struct durable_item *item)
+/* What is in flight comes with its body. */
+static int take_delivery(struct durable *durable, struct durable_item *item)
 {
-    struct durable_key key = durable_key_body(item->journal.message_id);
-    struct bytes content;
-    if (item->journal.message_id == 0)
-        return;
-    item->has_message = durable_env_get(durable->env, &key, &content) == 0 &&
-                        durable_message_decode(&durable->clock, content, &item->message);
-    item->is_damaged = !item->has_message;
-    item->journal.unsure = item->journal.qos == DURABLE_UNSURE_QOS &&
-                           durable_unsure_is(durable, item->journal.message_id);
+    if (item->journal.packet_id == 0)
+        return durable_queue_sum(durable, item);
+    durable_queue_take_body(durable, item);
+    return 0;
 }
 
 /* Who had it: false for the row of the message itself. */
@@ -81,30 +78,29 @@ static bool take_had(struct durable_item *item)
     return item->journal.session != 0;
 }
 
-/* Makes the item of a row. False for one that is not wanted. */
-static bool take_row(struct durable *durable, struct bytes content, durable_restore_fn is_wanted,
-                     void *context, struct durable_item *item)
+/* Makes the item of a row. 0; -ENOENT for one that is not wanted; or -errno. */
+static int take_row(struct durable *durable, struct bytes content, durable_restore_fn is_wanted,
+                    void *context, struct durable_item *item)
 {
     struct record_journal *journal = &item->journal;
     if (item->is_damaged)
-        return true;
+        return 0;
     if (durable_key_kind(&item->key) == DURABLE_UNSURE)
-        return take_had(item);
+        return take_had(item) ? 0 : -ENOENT;
     if (durable_key_kind(&item->key) == DURABLE_WILL) {
         item->is_damaged = !durable_message_decode(&durable->clock, content, &item->message);
         item->has_message = !item->is_damaged;
         *journal = (struct record_journal){.kind = RECORD_KEEP_WILL,
                                            .message_id = item->message.message_id};
-        return item->is_damaged || is_wanted(item->message.client_id, context);
+        bool is_taken = item->is_damaged || is_wanted(item->message.client_id, context);
+        return is_taken ? 0 : -ENOENT;
     }
     item->is_damaged = !durable_row_decode(&durable->clock, &item->key, content, journal);
     if (item->is_damaged)
-        return true;
+        return 0;
     if (journal->kind == RECORD_SESSION)
-        return is_wanted(journal->name, context);
-    if (journal->kind == RECORD_ENQUEUE)
-        take_body(durable, item);
-    return true;
+        return is_wanted(journal->name, context) ? 0 : -ENOENT;
+    return journal->kind == RECORD_ENQUEUE ? take_delivery(durable, item) : 0;
 }
 
 int durable_restore_next(struct durable_restore *restore, struct durable *durable,
@@ -124,8 +120,9 @@ int durable_restore_next(struct durable_restore *restore, struct durable *durabl
         if (r < 0 && r != -EBADMSG)
             return r;
         ret_item->is_damaged = r == -EBADMSG;
-        if (take_row(durable, content, is_wanted, context, ret_item))
-            return 0;
+        r = take_row(durable, content, is_wanted, context, ret_item);
+        if (r != -ENOENT)
+            return r;
         restore->at = ret_item->key;
         if (restore->phase == DURABLE_RESTORE_SESSIONS)
             restore->session = ret_item->key;

@@ -3,8 +3,9 @@
 
 /*
  * All that a worker has to know: its sessions one after the other, each with its
- * subscriptions, QoS 2 ids and deliveries (by seq); then who had what may come once more
- * (durable_unsure.h, of all sessions), and wills. A walk that
+ * subscriptions, QoS 2 ids, deliveries that are in flight (by seq) and the sum of those
+ * that wait; then who had what may come once more (durable_unsure.h, of all sessions), and
+ * wills. A walk that
  * remembers keys and not pages, so it may go on in a later transaction; whatever
  * the walked sessions' own worker changes must wait until it is over.
  */

@@ -26,6 +26,7 @@ static void encode(const struct durable_clock *clock, enum durable_kind kind,
         writer_bytes(w, j->name);
     } else if (kind == DURABLE_QUEUE) {
         writer_u64(w, j->message_id);
+        writer_u32(w, (uint32_t)j->bytes);
         writer_u16(w, j->packet_id);
         writer_u8(w, j->qos);
         writer_u8(w, (uint8_t)((j->retain ? FLAG_RETAIN : 0) | (j->released ? FLAG_RELEASED : 0)));
@@ -88,6 +89,7 @@ static void decode_queued(struct reader *r, const struct durable_key *key, struc
     j->kind = RECORD_ENQUEUE;
     j->seq = durable_key_second(key);
     j->message_id = reader_u64(r);
+    j->bytes = reader_u32(r);
     j->packet_id = reader_u16(r);
     j->qos = reader_u8(r);
     uint8_t flags = reader_u8(r);

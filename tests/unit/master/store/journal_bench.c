@@ -264,16 +264,28 @@ uint64_t journal_bench_put_session(struct journal_bench *b, unsigned worker, uin
                                                      .name = bytes_of(name)});
 }
 
+static uint64_t enqueue(struct journal_bench *b, unsigned worker, struct record_journal record,
+                        size_t size)
+{
+    record.kind = RECORD_ENQUEUE;
+    record.message_id = journal_bench_put_body(b, worker, size);
+    record.bytes = size;
+    record.qos = 1;
+    return journal_bench_put(b, worker, record);
+}
+
 uint64_t journal_bench_enqueue(struct journal_bench *b, unsigned worker, uint64_t session,
                                uint64_t seq, size_t size)
 {
-    uint64_t message_id = journal_bench_put_body(b, worker, size);
-    return journal_bench_put(b, worker,
-                             (struct record_journal){.kind = RECORD_ENQUEUE,
-                                                     .session = session,
-                                                     .seq = seq,
-                                                     .message_id = message_id,
-                                                     .qos = 1});
+    return enqueue(b, worker, (struct record_journal){.session = session, .seq = seq}, size);
+}
+
+uint64_t journal_bench_enqueue_sent(struct journal_bench *b, unsigned worker, uint64_t session,
+                                    uint64_t seq, size_t size)
+{
+    return enqueue(
+        b, worker,
+        (struct record_journal){.session = session, .seq = seq, .packet_id = (uint16_t)seq}, size);
 }
 
 uint64_t journal_bench_done(struct journal_bench *b, unsigned worker, uint64_t session,

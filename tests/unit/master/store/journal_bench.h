@@ -92,9 +92,11 @@ void journal_bench_put_message(struct journal_bench *b, unsigned worker,
                                const struct record_message *message);
 /* A session with this number, whose home is `worker`. */
 uint64_t journal_bench_put_session(struct journal_bench *b, unsigned worker, uint64_t session);
-/* Body and ENQUEUE. */
+/* Body and ENQUEUE; the same in flight, with its seq as packet id. */
 uint64_t journal_bench_enqueue(struct journal_bench *b, unsigned worker, uint64_t session,
                                uint64_t seq, size_t size);
+uint64_t journal_bench_enqueue_sent(struct journal_bench *b, unsigned worker, uint64_t session,
+                                    uint64_t seq, size_t size);
 uint64_t journal_bench_done(struct journal_bench *b, unsigned worker, uint64_t session,
                             uint64_t seq);
 uint64_t journal_bench_stat(struct journal_bench *b, enum stat_id stat);

@@ -34,6 +34,7 @@ static void end(struct fixture *f)
     restore_done(&restore);
     lifecycle_free_all(&protocol);
     map_done(&protocol.sessions.by_client_id);
+    map_done(&protocol.sessions.paged);
     (void)fixture_drain(f, COMMITTER);
 }
 

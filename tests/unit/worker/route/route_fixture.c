@@ -155,6 +155,7 @@ int fixture_tear_down(void **state)
     lookup_scratch_free(f->router.scratch);
     close_live(f);
     map_done(&f->sessions.by_client_id);
+    map_done(&f->sessions.paged);
     for (unsigned i = 0; i <= FIXTURE_STORE; i++)
         record_assembly_done(&f->assemblies[i]);
     fake_loop_close(&f->loop);

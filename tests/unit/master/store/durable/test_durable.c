@@ -168,7 +168,7 @@ static void test_durable_restore_next_tells_damaged_body(void **state)
     struct durable_batch batch;
     const struct record_journal session = session_of(1, 0);
     const struct record_journal entry = {
-        .kind = RECORD_ENQUEUE, .session = 1, .seq = 1, .message_id = 9, .qos = 1};
+        .kind = RECORD_ENQUEUE, .session = 1, .seq = 1, .message_id = 9, .packet_id = 1, .qos = 1};
     const struct record_message message = {.message_id = 9, .topic = bytes_of("t")};
     durable_batch_init(&batch, d.key);
     struct durable_body *body = durable_batch_body(&batch, 9);
@@ -264,8 +264,8 @@ static void put_unsure(struct durable *d)
         session_of(1, 0),
         session_of(2, 0),
         session_of(3, 0),
-        {.kind = RECORD_ENQUEUE, .session = 1, .seq = 1, .message_id = 9, .qos = 2},
-        {.kind = RECORD_ENQUEUE, .session = 2, .seq = 1, .message_id = 9, .qos = 2},
+        {.kind = RECORD_ENQUEUE, .session = 1, .seq = 1, .message_id = 9, .packet_id = 1, .qos = 2},
+        {.kind = RECORD_ENQUEUE, .session = 2, .seq = 1, .message_id = 9, .packet_id = 1, .qos = 2},
         {.kind = RECORD_RECEIVED, .session = 3, .packet_id = 4, .message_id = 9},
     };
     struct durable_batch batch;

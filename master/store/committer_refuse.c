@@ -1,0 +1,27 @@
+#include "master/store/committer_refuse.h"
+
+#include <errno.h>
+
+static void refuse(struct committer_peer *peer, const struct durable_change *change)
+{
+    enum mqtt_reason reason = change->error == -ENOSPC   ? REASON_QUOTA_EXCEEDED
+                              : change->error == -EEXIST ? REASON_SUCCESS
+                                                         : REASON_UNSPECIFIED_ERROR;
+    if (durable_key_kind(&change->key) == DURABLE_QUEUE)
+        committer_peer_refuse_enqueue(peer, &change->journal, reason);
+    else
+        committer_peer_refuse(peer, change->journal.serial, reason);
+}
+
+bool committer_refuse_failed(struct committer_peer *peers, const struct durable_batch *batch)
+{
+    bool is_full = false;
+    list_for_each(node, &batch->changes) {
+        const struct durable_change *change = list_owner(node, struct durable_change, node);
+        if (change->error == 0)
+            continue;
+        is_full = is_full || change->error == -ENOSPC;
+        refuse(&peers[change->worker], change);
+    }
+    return is_full;
+}
