@@ -143,14 +143,3 @@ void conf_action_log_facility(struct conf_parse *parse, const struct conf_value 
                        "local0 to local7",
                        log_text(bytes_of(value->text)).text);
 }
-
-void conf_action_persistence(struct conf_parse *parse, const struct conf_value *value)
-{
-    unsigned group_bit = 1U << CONF_GROUP_VOLATILE;
-
-    parse->conf->persistence = value->number != 0;
-    if (!parse->conf->persistence || (parse->reported_groups & group_bit) != 0)
-        return;
-    parse->reported_groups |= group_bit;
-    conf_problem_warning(parse, "persistence is not whole yet: %s", CONF_TEXT_VOLATILE);
-}

@@ -11,6 +11,5 @@ void conf_action_log_dest(struct conf_parse *parse, const struct conf_value *val
 /* A kind of lines beside the others; the first line takes the default away. */
 void conf_action_log_type(struct conf_parse *parse, const struct conf_value *value);
 void conf_action_log_facility(struct conf_parse *parse, const struct conf_value *value);
-void conf_action_persistence(struct conf_parse *parse, const struct conf_value *value);
 
 #endif

@@ -32,9 +32,10 @@
 /* Largest fixed header and largest remaining length. */
 #define CONF_PACKET_SIZE_MAX INT64_C(268435460)
 
-#define CONF_TEXT_VOLATILE \
-    "sessions and subscriptions outlive a restart so far, queued and retained messages do " \
-    "not. The lines about persistence and autosave may stay"
+#define CONF_TEXT_AUTOSAVE \
+    "what persistence keeps is on disk before it is acknowledged, or within commit_interval " \
+    "with \"durability relaxed\", below persistence_location. The lines about autosave and " \
+    "persistence_file may stay"
 #define CONF_TEXT_TLS "TLS comes in a later version; remove the line"
 #define CONF_TEXT_ACCESS "Access control comes in a later version; remove the line"
 #define CONF_TEXT_PLUGIN \
@@ -144,9 +145,9 @@
     VALUE("ring_size", SIZE_POWER, GLOBAL, false, ring_size, \
         CONF_MIB, 64 * CONF_MIB, "1M", "bytes of each ring between two processes") \
     /* State on disk */ \
-    ACTION("persistence", BOOL, GLOBAL, false, conf_action_persistence, 0, 1, "false", \
+    VALUE("persistence", BOOL, GLOBAL, false, persistence, 0, 1, "false", \
         "true keeps state on disk") \
-    ACTION("retained_persistence", BOOL, GLOBAL, false, conf_action_persistence, 0, 1, NULL, \
+    VALUE("retained_persistence", BOOL, GLOBAL, false, persistence, 0, 1, NULL, \
         "the older name of persistence") \
     VALUE("persistence_location", TEXT, GLOBAL, false, persistence_location, 0, 0, ".", \
         "the folder for the state on disk") \
@@ -161,9 +162,9 @@
     VALUE("commit_delay", NUMBER, GLOBAL, false, commit_delay_ms, 0, 1000, "5", \
         "milliseconds that a delivery has to be acknowledged before it goes to the disk") \
     /* Mosquitto's, without effect here */ \
-    IGNORED("persistence_file", NULL, VOLATILE, CONF_TEXT_VOLATILE) \
-    IGNORED("autosave_interval", NULL, VOLATILE, CONF_TEXT_VOLATILE) \
-    IGNORED("autosave_on_changes", NULL, VOLATILE, CONF_TEXT_VOLATILE) \
+    IGNORED("persistence_file", NULL, AUTOSAVE, CONF_TEXT_AUTOSAVE) \
+    IGNORED("autosave_interval", NULL, AUTOSAVE, CONF_TEXT_AUTOSAVE) \
+    IGNORED("autosave_on_changes", NULL, AUTOSAVE, CONF_TEXT_AUTOSAVE) \
     IGNORED("auth_plugin_deny_special_chars", "true", NONE, "no plugin checks topics here") \
     IGNORED("check_retain_source", "true", NONE, "there are no access rules to check again") \
     IGNORED("dhparamfile", NULL, NONE, "the parameters are built in") \

@@ -36,7 +36,7 @@ enum conf_scope {
     CONF_SCOPE_EACH      /* every line counts */
 };
 
-enum conf_group { CONF_GROUP_NONE, CONF_GROUP_VOLATILE, CONF_GROUP_PLUGIN, CONF_GROUP_BRIDGE };
+enum conf_group { CONF_GROUP_NONE, CONF_GROUP_AUTOSAVE, CONF_GROUP_PLUGIN, CONF_GROUP_BRIDGE };
 
 /* What a line gives: `text` for CONF_TYPE_TEXT, otherwise NULL and `number`. */
 struct conf_value {

@@ -219,7 +219,9 @@ def edge_044_in_flight_before_queue(broker, restart):
     got = take(client, 6)
     assert wire.payloads(got) == numbers(0, 6)
     assert [p.packet_id for p in got[:2]] == [p.packet_id for p in sent]
-    assert [p.dup for p in got] == [True] * 2 + [False] * 4
+    assert [p.dup for p in got[:2]] == [True] * 2
+    if not restart.is_kill:  # else the broker can't know that the others were not sent
+        assert [p.dup for p in got[2:]] == [False] * 4
     assert len({p.packet_id for p in got}) == 6
 
 

@@ -110,10 +110,7 @@ static void test_load_takes_the_files_of_debian(void **state)
                "\xEF\xBB\xBF"
                "allow_anonymous true\r\nlistener 1883\r\n");
     load(&folder, "main", &outcome);
-    assert_problems(&folder, &outcome,
-                    "DIR/main:3: warning: persistence is not whole yet: sessions and subscriptions "
-                    "outlive a restart so far, queued and retained messages do not. The lines "
-                    "about persistence and autosave may stay");
+    assert_problems(&folder, &outcome, "");
     assert_non_null(outcome.conf);
     assert_int_equal(outcome.conf->log_dest, CONF_LOG_FILE);
     assert_true(outcome.conf->tunable.allow_anonymous);

@@ -254,9 +254,9 @@ static void test_parse_warns_of_what_has_no_effect(void **state)
 {
     static const struct problem_row rows[] = {
         {"persistence true\npersistence_location /var/lib\nautosave_interval 60",
-         "f:1: warning: persistence is not whole yet: sessions and subscriptions outlive a restart "
-         "so far, queued and retained messages do not. The lines about persistence and autosave "
-         "may stay"},
+         "f:3: warning: autosave_interval has no effect: what persistence keeps is on disk before "
+         "it is acknowledged, or within commit_interval with \"durability relaxed\", below "
+         "persistence_location. The lines about autosave and persistence_file may stay"},
         {"retry_interval 20\nretry_interval 30",
          "f:1: warning: retry_interval has no effect: messages are sent again at a reconnect "
          "only\n"
