@@ -75,7 +75,7 @@ static int run_broker(struct conf *conf, const struct arguments *arguments,
 static int check_store(const struct conf *conf)
 {
     char *path = durable_folder_path(conf->persistence_location);
-    int code = rescue_check(path);
+    int code = (int)rescue_check(path);
     free(path);
     return code;
 }

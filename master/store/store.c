@@ -380,7 +380,7 @@ static const struct open_error {
     const char *cure;
 } open_errors[] = {
     {-EBUSY, "another broker uses it", "give each a persistence_location of its own"},
-    {-EPROTO, "a newer version of courtier made it", "use that one"},
+    {-EPROTO, "another version of courtier made it", "use that one"},
     {-EUCLEAN, "it is damaged", "move the folder away to start without it"},
     {-EACCES, NULL, "it must belong to the user that courtier runs as (chown -R)"},
     {-EROFS, NULL, "remount the file system for writing"},

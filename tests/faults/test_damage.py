@@ -179,9 +179,9 @@ def test_damage_under_a_running_broker_is_no_crash_loop(broker):
 def newer_format(path):
     """The row FORMAT of a version after ours."""
     memory = read_file(path)
-    old = b"\x43\x52\x54\x52\x00\x00\x00\x01\xff\xff\xff\xfe"
+    old = b"\x43\x52\x54\x52\x00\x00\x00\x02\xff\xff\xff\xfd"
     assert old in memory
-    write_file(path, memory.replace(old, b"\x43\x52\x54\x52\x00\x00\x00\x02\xff\xff\xff\xfd"))
+    write_file(path, memory.replace(old, b"\x43\x52\x54\x52\x00\x00\x00\x03\xff\xff\xff\xfc"))
 
 
 def start_alone(broker):
@@ -201,7 +201,7 @@ def test_newer_format_is_left_alone(broker):
         newer_format(path)
         before = read_file(path)
         code, log = start_alone(broker)
-        assert code != 0 and "a newer version of courtier made it" in log
+        assert code != 0 and "another version of courtier made it" in log
         assert read_file(path) == before
         assert check_store(broker)[0] == 2
         write_file(path, mine)

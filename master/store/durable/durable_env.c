@@ -358,7 +358,7 @@ static int open_or_repair(struct durable_env *env, const char *folder, uint64_t 
     return r;
 }
 
-/* 0; -ENOENT: a new environment; -EPROTO: of a newer version. */
+/* 0; -ENOENT: a new environment; -EPROTO: of another version. */
 static int check_format(struct durable_env *env)
 {
     MDB_stat stat;

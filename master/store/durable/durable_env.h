@@ -24,7 +24,7 @@ struct durable_env;
 /* Opens, or makes, the environment in `folder`, which exists and
  * is borrowed. LMDB trusts what is there:
  * see rescue.h. `size_max` is the most that it may take, in bytes. 0 or -errno (-EBUSY:
- * another broker uses it; -EPROTO: a newer version made it, nothing was touched;
+ * another broker uses it; -EPROTO: another version made it, nothing was touched;
  * -EUCLEAN: it is damaged as a whole). */
 int durable_env_open(struct durable_env **ret_env, const char *folder, uint64_t size_max);
 void durable_env_close(struct durable_env *env);

@@ -2,7 +2,8 @@
 
 #include <errno.h>
 
-enum { FORMAT = 1 };
+/* 1 had no counts of what waits; no release wrote it. */
+enum { FORMAT = 2 };
 
 #define MAGIC 0x43525452U /* "CRTR" */
 
@@ -21,5 +22,5 @@ int durable_format_judge(struct bytes value)
     uint32_t format = reader_u32(&reader);
     if (reader_u32(&reader) != ~format || reader.bad || magic != MAGIC)
         return -ENOENT;
-    return format > FORMAT ? -EPROTO : 0;
+    return format != FORMAT ? -EPROTO : 0;
 }

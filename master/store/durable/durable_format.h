@@ -13,7 +13,7 @@ enum { DURABLE_FORMAT_SIZE = 12 };
 
 /* Our format, as the value of its row. */
 void durable_format_write(uint8_t memory[DURABLE_FORMAT_SIZE]);
-/* 0: ours; -EPROTO: a newer one; -ENOENT: that is no format, or a damaged one. */
+/* 0: ours; -EPROTO: of another version; -ENOENT: that is no format, or a damaged one. */
 int durable_format_judge(struct bytes value);
 
 #endif

@@ -27,7 +27,7 @@ struct rescue_outcome {
 
 /* In the folder of the durable store. With `is_careful` the database is made anew even
  * if nothing is wrong with it that we can see. What was found and lost is logged. 0 or
- * -errno: -EBUSY: another broker uses it; -EPROTO: a newer version made it. */
+ * -errno: -EBUSY: another broker uses it; -EPROTO: another version made it. */
 int rescue_folder(const char *folder, uint64_t size_max, bool is_careful,
                   struct rescue_outcome *ret_outcome);
 

@@ -48,7 +48,7 @@ static enum rescue_check_exit conclude(const struct rescue_findings *findings, u
         printf("The database is sound.\n");
         return RESCUE_CHECK_SOUND;
     case RESCUE_NEWER:
-        printf("A newer version of courtier made the database.\n");
+        printf("Another version of courtier made the database.\n");
         return RESCUE_CHECK_IMPOSSIBLE;
     case RESCUE_DAMAGED:
         break;

@@ -7,7 +7,7 @@
 enum rescue_check_exit {
     RESCUE_CHECK_SOUND = 0,
     RESCUE_CHECK_DAMAGED = 1,
-    RESCUE_CHECK_IMPOSSIBLE = 2 /* it can't be read, is in use, or a newer version's */
+    RESCUE_CHECK_IMPOSSIBLE = 2 /* it can't be read, is in use, or another version's */
 };
 
 enum rescue_check_exit rescue_check(const char *folder);

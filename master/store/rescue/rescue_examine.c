@@ -18,7 +18,7 @@ struct examination {
     void *context;
     bool with_bodies;
     bool has_format;
-    bool is_newer;
+    bool is_foreign;
 };
 
 static void say(struct examination *e, const char *text)
@@ -50,7 +50,7 @@ static void judge_format(struct examination *e, struct bytes key, struct bytes v
     int r = durable_format_judge(value);
     if (r == -ENOENT)
         on_damaged_row(e, key);
-    e->is_newer = r == -EPROTO;
+    e->is_foreign = r == -EPROTO;
     e->has_format = true;
 }
 
@@ -142,7 +142,7 @@ int rescue_examine(struct rescue_file *file, bool with_bodies, rescue_say_fn say
         return r;
     if (!e.has_format && ret_findings->meta != NULL && ret_findings->meta->rows.rows > 0)
         say(&e, "it has no format: it was not made by courtier, or that is lost");
-    if (e.is_newer)
+    if (e.is_foreign)
         ret_findings->verdict = RESCUE_NEWER;
     return 0;
 }

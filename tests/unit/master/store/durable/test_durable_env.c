@@ -46,23 +46,32 @@ static void read_file(const struct durable_fixture *f, uint8_t *memory, size_t s
     close(fd);
 }
 
-static void test_durable_env_open_leaves_newer_format_alone(void **state)
+static void assert_left_alone(const struct durable_fixture *f, uint32_t format)
 {
     enum { SIZE = 64 * 1024 };
     struct durable_env *env;
     uint8_t *before = calloc(1, SIZE);
     uint8_t *after = calloc(1, SIZE);
-    put_format(*state, 2, ~(uint32_t)2);
-    read_file(*state, before, SIZE);
-    const struct durable_fixture *f = *state;
+    put_format(f, format, ~format);
+    read_file(f, before, SIZE);
     assert_int_equal(durable_env_open(&env, f->folder, DURABLE_FIXTURE_SIZE), -EPROTO);
-    read_file(*state, after, SIZE);
+    read_file(f, after, SIZE);
     assert_memory_equal(before, after, SIZE);
     free(before);
     free(after);
 }
 
-/* What can't be read is no newer format: the rest is served. */
+static void test_durable_env_open_leaves_older_format_alone(void **state)
+{
+    assert_left_alone(*state, 1);
+}
+
+static void test_durable_env_open_leaves_newer_format_alone(void **state)
+{
+    assert_left_alone(*state, 3);
+}
+
+/* What can't be read is no other format: the rest is served. */
 static void test_durable_env_open_makes_damaged_format_anew(void **state)
 {
     put_format(*state, 77, 0);
@@ -269,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURED(test_durable_env_open_refuses_second_broker),
         FIXTURED(test_durable_env_open_refuses_missing_folder),
+        FIXTURED(test_durable_env_open_leaves_older_format_alone),
         FIXTURED(test_durable_env_open_leaves_newer_format_alone),
         FIXTURED(test_durable_env_open_makes_damaged_format_anew),
         FIXTURED(test_durable_env_open_refuses_what_is_no_database),

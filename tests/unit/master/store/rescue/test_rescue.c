@@ -165,15 +165,15 @@ static void test_rescue_folder_refuses_one_in_use(void **state)
     durable_close(&d);
 }
 
-static void test_rescue_folder_refuses_newer_format(void **state)
+static void test_rescue_folder_refuses_other_format(void **state)
 {
     const struct durable_fixture *f = *state;
     struct rescue_outcome outcome;
-    static const uint8_t newer[] = {'C', 'R', 'T', 'R', 0, 0, 0, 2, 0xFF, 0xFF, 0xFF, 0xFD};
+    static const uint8_t other[] = {'C', 'R', 'T', 'R', 0, 0, 0, 3, 0xFF, 0xFF, 0xFF, 0xFC};
     struct durable_key key = durable_key_of(DURABLE_FORMAT);
     struct durable d = open_durable(f);
     assert_int_equal(durable_env_begin(d.env), 0);
-    assert_int_equal(durable_env_put_raw(d.env, &key, (struct bytes){newer, sizeof newer}), 0);
+    assert_int_equal(durable_env_put_raw(d.env, &key, (struct bytes){other, sizeof other}), 0);
     assert_int_equal(durable_env_commit(d.env), 0);
     durable_close(&d);
     assert_int_equal(rescue_folder(f->folder, DURABLE_FIXTURE_SIZE, true, &outcome), -EPROTO);
@@ -247,7 +247,7 @@ int main(void)
         FIXTURED(test_rescue_folder_leaves_sound_ones_alone),
         FIXTURED(test_rescue_folder_puts_strangers_aside),
         FIXTURED(test_rescue_folder_refuses_one_in_use),
-        FIXTURED(test_rescue_folder_refuses_newer_format),
+        FIXTURED(test_rescue_folder_refuses_other_format),
         FIXTURED(test_rescue_folder_careful_keeps_all),
         FIXTURED(test_rescue_folder_drops_what_needs_a_lost_row),
         FIXTURED(test_rescue_folder_gives_no_run_out_twice),
