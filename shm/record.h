@@ -79,6 +79,7 @@ struct record_message {
     bool retain;
     bool plain;     /* delivery: plain subscriptions match */
     bool repeat;    /* delivery: whom it is for may have it already */
+    bool dup;       /* delivery: nobody has it, but it may have been sent before a death */
     uint8_t hops;   /* delivery: times a shared message was passed on */
     uint8_t origin; /* delivery: worker that the publisher is connected to */
     struct bytes topic;

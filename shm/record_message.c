@@ -22,7 +22,14 @@
  * was set aside; it is passed over.
  */
 
-enum { FLAG_RETAIN = 1, FLAG_PLAIN = 2, FLAG_REPEAT = 4, FLAGS_ALL = 7, QOS_MAX = 2 };
+enum {
+    FLAG_RETAIN = 1,
+    FLAG_PLAIN = 2,
+    FLAG_REPEAT = 4,
+    FLAG_DUP = 8,
+    FLAGS_ALL = 15,
+    QOS_MAX = 2
+};
 
 struct message_head {
     uint64_t message_id;
@@ -95,7 +102,7 @@ static struct message_head head_of(const struct record_message *message)
         .purpose = (uint8_t)message->purpose,
         .qos = message->qos,
         .flags = (uint8_t)((message->retain ? FLAG_RETAIN : 0) | (message->plain ? FLAG_PLAIN : 0) |
-                           (message->repeat ? FLAG_REPEAT : 0)),
+                           (message->repeat ? FLAG_REPEAT : 0) | (message->dup ? FLAG_DUP : 0)),
         .hops = message->hops,
         .origin = message->origin,
     };
@@ -213,6 +220,7 @@ static void set_message(struct record_message *message, const struct message_hea
     message->retain = (head->flags & FLAG_RETAIN) != 0;
     message->plain = (head->flags & FLAG_PLAIN) != 0;
     message->repeat = (head->flags & FLAG_REPEAT) != 0;
+    message->dup = (head->flags & FLAG_DUP) != 0;
     message->hops = head->hops;
     message->origin = head->origin;
     message->topic.size = head->topic_size;

@@ -198,6 +198,12 @@ bool deliver_is_known(struct router *router, const struct session *session, uint
            had_contains(&router->had, session->number, message_id);
 }
 
+/* By a predecessor, which died before the journal had to know. */
+static bool may_be_sent(const struct publication *p)
+{
+    return p->is_repeat || p->may_be_sent;
+}
+
 /* Behind what is on disk already, or too much to be held here. False without memory. */
 static bool page(struct router *router, struct session *session, struct publication *p,
                  const struct deliver_terms *terms)
@@ -216,7 +222,7 @@ static bool page(struct router *router, struct session *session, struct publicat
         return false;
     paging_add(session->paging, 1, message_size(message));
     entry_paged(&router->journal, session, &record, message);
-    if (p->is_repeat) /* a predecessor may have sent it, and died */
+    if (may_be_sent(p))
         session->seq_sent = session->seq;
     p->paged++;
     return true;
@@ -231,8 +237,7 @@ static bool enqueue_here(struct session *session, struct publication *p,
     if (d == NULL)
         return false;
     d->share = share_get(terms->share);
-    /* A predecessor may have sent it, and died before the journal had to know. */
-    d->sent = p->is_repeat && d->qos == QOS_AT_LEAST_ONCE && session->number != 0;
+    d->sent = may_be_sent(p) && d->qos == QOS_AT_LEAST_ONCE && session->number != 0;
     session_enqueue(session, d);
     return true;
 }

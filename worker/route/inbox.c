@@ -42,6 +42,7 @@ static void take_delivery(struct inbox *inbox, unsigned peer, const struct recor
         .hops = m->hops,
         .retain = m->retain,
         .is_repeat = m->repeat || pass_on_is_old(inbox->router, peer),
+        .may_be_sent = m->dup,
     };
     route_arrival(inbox->router, &p, m->plain, m->groups);
     bool can_refuse = p.qos > 0 && p.publisher != 0 && p.origin == peer;

@@ -30,9 +30,10 @@ struct publication {
     uint8_t qos;
     uint8_t hops; /* times a shared message was passed on */
     bool retain;
-    uint32_t paged;  /* entries that the journal got of `message`, and no delivery here has */
-    bool is_refused; /* a queue was too full for it, and its publisher is to know */
-    bool is_repeat;  /* sessions that are kept may have it already */
+    uint32_t paged;   /* entries that the journal got of `message`, and no delivery here has */
+    bool is_refused;  /* a queue was too full for it, and its publisher is to know */
+    bool is_repeat;   /* sessions that are kept may have it already */
+    bool may_be_sent; /* no session has it, but a predecessor may have sent it */
 };
 
 /* The copy, made when first asked for; borrowed. NULL without memory. */

@@ -186,9 +186,11 @@ static uint64_t deliver_repeat(struct router *router, struct publication *public
     uint8_t hops = publication->hops;
     publication->hops = 0;
     publication->is_repeat = false;
+    publication->may_be_sent = true;
     uint64_t workers = deliver_new(router, publication, id);
     publication->hops = hops;
     publication->is_repeat = true;
+    publication->may_be_sent = false;
     return workers;
 }
 

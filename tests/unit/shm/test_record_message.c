@@ -12,6 +12,8 @@ static void assert_message(const struct record_message *a, const struct record_m
     assert_int_equal(a->session_expiry_s, b->session_expiry_s);
     assert_int_equal(a->qos, b->qos);
     assert_int_equal(a->retain, b->retain);
+    assert_int_equal(a->repeat, b->repeat);
+    assert_int_equal(a->dup, b->dup);
     assert_int_equal(a->plain, b->plain);
     assert_int_equal(a->hops, b->hops);
     assert_int_equal(a->origin, b->origin);
@@ -36,6 +38,8 @@ static struct record_message full_message(void)
         .qos = 2,
         .retain = true,
         .plain = true,
+        .repeat = true,
+        .dup = true,
         .hops = 255,
         .origin = MESH_PEERS_MAX - 1,
         .topic = bytes_of("a/b"),
@@ -278,7 +282,7 @@ static const struct {
     {41, 255},           /* groups: too many */
     {42, 0},             /* purpose */
     {42, 5},   {43, 3},  /* QoS */
-    {44, 8},             /* flags */
+    {44, 16},            /* flags */
 };
 
 static void test_record_get_message_spoilt_head(void **state)
