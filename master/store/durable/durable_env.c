@@ -209,7 +209,8 @@ int durable_env_put(struct durable_env *env, const struct durable_key *key, stru
     int r = durable_env_reserve(env, key, content.size, &memory);
     if (r != 0)
         return r;
-    memcpy(memory, content.data, content.size);
+    if (content.size > 0)
+        memcpy(memory, content.data, content.size);
     durable_env_seal(env, key, memory, content.size);
     return 0;
 }

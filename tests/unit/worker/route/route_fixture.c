@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "shm/live/retain.h"
 #include "shm/live/trie.h"
+#include "worker/route/await.h"
 #include "worker/route/hold.h"
 #include "worker/route/lookup.h"
 #include "worker/route/redistribute.h"
@@ -148,6 +149,7 @@ int fixture_tear_down(void **state)
     struct fixture *f = *state;
     end_sessions(f);
     outbound_done(&f->router.outbound);
+    await_done(&f->router.await);
     redistribute_done(&f->router);
     filters_done(&f->router.filters);
     publishers_done(&f->router.publishers);
