@@ -171,8 +171,9 @@ static void set_state(struct committer_work *c, enum record_journal_state state)
     if (state == RECORD_JOURNAL_OK)
         log_notice("The disk takes persistent data again.");
     else if (state == RECORD_JOURNAL_FULL)
-        log_error("There is no room for persistent data (persistence_size_max, or the disk): "
-                  "what needs it is refused.");
+        log_error("There is no room for persistent data in %s: make room on the disk, or raise "
+                  "persistence_size_max. What needs it is refused meanwhile.",
+                  c->inherit->durable_path);
     c->state = state;
     c->probe_at_ms = clock_now_ms() + PROBE_MS;
     stats_set(c->stats, STAT_durable_state, (uint64_t)state);
@@ -181,18 +182,22 @@ static void set_state(struct committer_work *c, enum record_journal_state state)
 /* One error may be the only one: nobody is told before the second. */
 static void on_failure(struct committer_work *c, int error)
 {
+    bool is_full = error == -ENOSPC || error == -EDQUOT;
+    const char *cure = is_full           ? "make room on the disk"
+                       : error == -EROFS ? "remount the file system for writing"
+                                         : "the kernel's log (dmesg) may tell why";
     unsigned suppressed;
     if (error == -EUCLEAN)
         fatal("LMDB found the database damaged"); /* our successor looks through it */
     if (c->backoff_ms != 0) {
         set_state(c, RECORD_JOURNAL_FAILING);
         stats_set(c->stats, STAT_durable_state,
-                  error == -ENOSPC ? RECORD_JOURNAL_FULL : RECORD_JOURNAL_FAILING);
+                  is_full ? RECORD_JOURNAL_FULL : RECORD_JOURNAL_FAILING);
     }
     if (log_rate_allows(&c->error_rate, ERROR_BURST, &suppressed))
-        log_error("Persistent data can't be written to %s: %s. It is tried again; what needs it "
-                  "is refused meanwhile. (%u more like this.)",
-                  c->inherit->durable_path, strerror(-error), suppressed);
+        log_error("Persistent data can't be written to %s: %s; %s. It is tried again; what needs "
+                  "it is refused meanwhile. (%u more like this.)",
+                  c->inherit->durable_path, strerror(-error), cure, suppressed);
     c->backoff_ms = c->backoff_ms == 0 ? BACKOFF_MIN_MS : c->backoff_ms * 2;
     if (c->backoff_ms > BACKOFF_MAX_MS)
         c->backoff_ms = BACKOFF_MAX_MS;
