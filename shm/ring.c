@@ -177,6 +177,13 @@ bool ring_has_settled(const struct ring *ring, uint32_t position)
     return has_reached(settled, position);
 }
 
+bool ring_has_released(const struct ring *ring, uint32_t position)
+{
+    uint32_t tail = atomic_load_explicit(&ring->shared->tail, memory_order_acquire); /* B */
+
+    return has_reached(tail, position);
+}
+
 /* -- consumer -- */
 
 static void look_at_head(struct ring *ring)

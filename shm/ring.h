@@ -62,6 +62,8 @@ bool ring_want_room(struct ring *ring, uint32_t size);
 /* Position behind all that is committed; compare with ring_has_settled(). */
 uint32_t ring_position(const struct ring *ring);
 bool ring_has_settled(const struct ring *ring, uint32_t position);
+/* Has the consumer given back the room of all that is before? */
+bool ring_has_released(const struct ring *ring, uint32_t position);
 /* As ring_want_room(): asks for the producer's bell at the next release. True
  * when `position` was settled meanwhile. The consumer settles, then releases. */
 bool ring_want_settled(struct ring *ring, uint32_t position);

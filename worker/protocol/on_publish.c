@@ -116,6 +116,7 @@ static void acknowledge(struct conn *conn, const struct mqtt_publish *p, enum mq
         .reason = (uint16_t)reason,
         .begun = p->message.qos == QOS_EXACTLY_ONCE ? result->message_id : 0,
         .is_repeat = is_repeat,
+        .takers = result->takers,
     };
     publishers_acknowledge(s->publisher, &ack, result->workers, result->kept);
 }

@@ -55,6 +55,15 @@ static void keep_retained(struct router *router, const struct publication *p)
         (void)journal_put_body(&router->journal, &record, &body, p->message, p->publisher);
 }
 
+/* The workers of which all subscribers are here for as long as they are connected. */
+static uint64_t takers_of(const struct lookup *found)
+{
+    uint64_t keepers = found->persistent;
+    for (unsigned i = 0; i < found->group_count; i++)
+        keepers |= 1ULL << found->groups[i].worker;
+    return found->any & ~keepers;
+}
+
 /* -- entry points -- */
 
 static struct route_result route_now(struct router *router, struct publication *publication,
@@ -64,16 +73,21 @@ static struct route_result route_now(struct router *router, struct publication *
     lookup_all(router, publication->topic, &found);
     uint64_t self = 1ULL << router->self;
     uint64_t workers = forward_workers(&found);
+    uint64_t takers = takers_of(&found);
     if ((workers & ~self) != 0)
         forward_all(router, publication, &found);
     deliver_plain(router, publication, found.own, found.own_count);
     if (found.group_count > 0) {
         struct hash128 ids[TRIE_GROUPS_MAX];
-        workers |= deliver_groups(router, publication, forward_groups(&found, router->self, ids));
+        uint64_t others =
+            deliver_groups(router, publication, forward_groups(&found, router->self, ids));
+        workers |= others;
+        takers &= ~others;
     }
     return (struct route_result){
         .is_matched = workers != 0,
         .workers = workers & ~self,
+        .takers = takers & ~self,
         .is_refused = publication->is_refused,
         .kept = first_since(router, serial),
     };

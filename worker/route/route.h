@@ -19,6 +19,7 @@
 struct route_result {
     bool is_matched;  /* somebody subscribes, as far as is known now */
     uint64_t workers; /* other workers that it was handed to, a bit each */
+    uint64_t takers;  /* those of them that are to keep nothing of it */
     bool is_refused;  /* a queue here was too full */
     uint64_t kept;    /* first record of the journal that came of it; 0: none */
     uint64_t message_id;

@@ -2,7 +2,8 @@
  * An entry is a run of words:
  *
  *   packet id (16) | reason (16) | refused (1) | type (7) | number of words n (24)
- *   n times, of another worker: 0 (26) | worker (6) | position in the ring to it (32)
+ *   n times, of another worker: to be taken only (26) | worker (6) | position in the ring
+ *                                                                    to it (32)
  *            of this one:   count (26) | worker (6) | serial of the last record (32)
  */
 #include "worker/route/settle.h"
@@ -88,23 +89,30 @@ static void make_room(struct settle_queue *q, uint32_t need)
     q->capacity = capacity;
 }
 
-static void append(struct settle *s, struct settle_queue *q, uint64_t head, uint64_t workers,
-                   uint64_t kept)
+static uint64_t word_of_own(const struct settle *s, uint64_t kept)
+{
+    uint64_t records = s->journal->serial - kept + 1;
+    if (records > RECORDS_MAX)
+        records = RECORDS_MAX;
+    return records << RECORDS_SHIFT | (uint64_t)s->mesh->self << WORKER_SHIFT |
+           (uint32_t)s->journal->serial;
+}
+
+static void append(struct settle *s, struct settle_queue *q, const struct publisher_ack *ack,
+                   uint64_t workers, uint64_t kept)
 {
     uint32_t count = (uint32_t)__builtin_popcountll(workers) + (kept != 0);
     make_room(q, 1 + count);
-    *word(q, q->end++) = head | count;
+    *word(q, q->end++) = (uint64_t)ack->packet_id << PACKET_SHIFT |
+                         (uint64_t)ack->reason << REASON_SHIFT | (uint64_t)ack->type << TYPE_SHIFT |
+                         count;
     for (; workers != 0; workers &= workers - 1) {
         uint64_t worker = (uint64_t)__builtin_ctzll(workers);
-        *word(q, q->end++) = worker << WORKER_SHIFT | ring_position(&s->mesh->out[worker]);
+        *word(q, q->end++) = (ack->takers >> worker & 1) << RECORDS_SHIFT | worker << WORKER_SHIFT |
+                             ring_position(&s->mesh->out[worker]);
     }
-    if (kept != 0) {
-        uint64_t records = s->journal->serial - kept + 1;
-        if (records > RECORDS_MAX)
-            records = RECORDS_MAX;
-        *word(q, q->end++) = records << RECORDS_SHIFT | (uint64_t)s->mesh->self << WORKER_SHIFT |
-                             (uint32_t)s->journal->serial;
-    }
+    if (kept != 0)
+        *word(q, q->end++) = word_of_own(s, kept);
     if (!list_is_linked(&q->node))
         list_push_back(&s->waiting, &q->node);
 }
@@ -116,9 +124,7 @@ void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
         tell(settle, queue, ack);
         return;
     }
-    uint64_t head = (uint64_t)ack->packet_id << PACKET_SHIFT |
-                    (uint64_t)ack->reason << REASON_SHIFT | (uint64_t)ack->type << TYPE_SHIFT;
-    append(settle, queue, head, workers, kept);
+    append(settle, queue, ack, workers, kept);
     queue->puback_count += ack->type == PACKET_PUBACK;
 }
 
@@ -132,13 +138,20 @@ static bool is_own(const struct settle *s, uint64_t word)
     return worker_of(word) == s->mesh->self;
 }
 
+/* Another worker's, which needs no disk for it. */
+static bool is_takers(const struct settle *s, uint64_t word)
+{
+    return !is_own(s, word) && word >> RECORDS_SHIFT != 0;
+}
+
 static bool is_settled(const struct settle *s, uint64_t word)
 {
     if (is_own(s, word))
         return (int32_t)((uint32_t)s->journal->confirmed - (uint32_t)word) >= 0;
-    if (!ring_has_settled(&s->mesh->out[worker_of(word)], (uint32_t)word))
-        return false;
-    return !s->hears_first || !ring_has_next(&s->mesh->in[worker_of(word)]);
+    const struct ring *out = &s->mesh->out[worker_of(word)];
+    bool is_done = is_takers(s, word) ? ring_has_released(out, (uint32_t)word)
+                                      : ring_has_settled(out, (uint32_t)word);
+    return is_done && (!s->hears_first || !ring_has_next(&s->mesh->in[worker_of(word)]));
 }
 
 /* What the first entry waits for first, or NULL. */
@@ -223,7 +236,7 @@ static bool waits_for(const struct settle *s, const struct settle_queue *q, uint
         uint32_t before_last = (uint32_t)w - (uint32_t)serial;
         bool is_asked = serial == ANYTHING || (serial == OF_WORKERS && !is_own(s, w));
         bool is_one = serial != OF_WORKERS && is_own(s, w) && before_last < w >> RECORDS_SHIFT;
-        if (is_asked ? !is_settled(s, w) : is_one)
+        if (is_asked ? !is_takers(s, w) && !is_settled(s, w) : is_one)
             return true;
     }
     return false;

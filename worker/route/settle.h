@@ -4,9 +4,11 @@
 /*
  * Acknowledgements that wait until every other worker that got the message has
  * settled it: taken it from its ring, delivered or queued it, and has on disk what
- * is to outlive it; and until our own journal has. So a publisher has no more than its
- * window under way, however full the rings are, and push-back comes in time. What is
- * compared are positions in the rings, and serials of the journal; no message goes back.
+ * is to outlive it; and until our own journal has. Of a worker where nothing is to
+ * outlive it only the first is asked, whatever else waits for the disk there. So a
+ * publisher has no more than its window under way, however full the rings are, and
+ * push-back comes in time. What is compared are positions in the rings, and serials of
+ * the journal; no message goes back.
  *
  * One queue per publisher: its acknowledgements keep their order [MQTT-4.6.0-2],
  * and a worker that hangs holds up only those who publish to it.
@@ -30,6 +32,7 @@ struct publisher_ack {
     bool has_crossed;   /* on its way back: it waited for other workers */
     uint64_t begun;     /* PUBREC: message that begins with this packet id; 0: it is known */
     bool is_repeat;     /* of a message of before a restart, which may come once more */
+    uint64_t takers;    /* bit per worker that keeps nothing of it: it need only take it */
 };
 
 struct settle {

@@ -140,8 +140,10 @@ static void test_ring_has_settled(void **state)
     ring_settle(&p->in);
     assert_true(ring_has_settled(&p->out, first));
     assert_false(ring_has_settled(&p->out, second));
+    assert_false(ring_has_released(&p->out, first));
     ring_fixture_expect(p, 8, 'b');
     ring_release(&p->in);
+    assert_true(ring_has_released(&p->out, second));
     assert_false(ring_has_settled(&p->out, second));
     ring_settle(&p->in);
     assert_true(ring_has_settled(&p->out, second));

@@ -1,6 +1,7 @@
 #include "worker/route/route.h"
 
 #include "shm/live/live_internal.h"
+#include "shm/live/trie.h"
 #include "shm/live/trie_key.h"
 #include "tests/unit/worker/route/route_fixture.h"
 
@@ -90,6 +91,22 @@ static void test_route_publish_to_other_workers_once_each(void **state)
     assert_int_equal(fixture_stat(f, STAT_route_misses), 1);
     assert_int_equal(fixture_stat(f, STAT_route_hits), 1);
     assert_int_equal(fixture_stat(f, STAT_forwarded), 4);
+}
+
+/* A worker with a session that stays, or with a group, has something to keep. */
+static void test_route_publish_tells_who_keeps_nothing(void **state)
+{
+    struct fixture *f = *state;
+    bool changed;
+    fixture_want(f, "t/+", FIXTURE_PEER);
+    fixture_want(f, "#", FIXTURE_OTHER);
+    assert_int_equal(
+        trie_set(f->router.live, bytes_of("t/kept"), FIXTURE_PEER, true, true, &changed), 0);
+    (void)fixture_want_group(f, "$share/g/t/shared", FIXTURE_OTHER, 1);
+    for (unsigned i = 0; i < 2; i++) /* looked up, then from the cache */
+        assert_int_equal(publish(f, "t/x").takers, 1 << FIXTURE_PEER | 1 << FIXTURE_OTHER);
+    assert_int_equal(publish(f, "t/kept").takers, 1 << FIXTURE_OTHER);
+    assert_int_equal(publish(f, "t/shared").takers, 1 << FIXTURE_PEER);
 }
 
 static void test_route_publish_to_own_subscribers(void **state)
@@ -314,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST_LIVE(test_route_publish_to_other_workers_once_each),
+        FIXTURE_TEST_LIVE(test_route_publish_tells_who_keeps_nothing),
         FIXTURE_TEST_LIVE(test_route_publish_to_own_subscribers),
         FIXTURE_TEST_LIVE(test_route_publish_to_nobody),
         FIXTURE_TEST_LIVE(test_route_publish_no_local),

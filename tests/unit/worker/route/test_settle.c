@@ -193,6 +193,29 @@ static void test_settle_refuse_all_tells_all_who_wait(void **state)
     fixture_end(f, s);
 }
 
+/* Who keeps nothing of it need only take it: its disk is not waited for. */
+static void test_settle_acknowledge_waits_till_takers_have_taken_it(void **state)
+{
+    struct fixture *f = *state;
+    struct session *s = fixture_session(f, "a", &first_conn);
+    struct publisher_ack ack = {.packet_id = 1, .type = PACKET_PUBACK, .takers = PEER_BIT};
+    struct ring_record record;
+    assert_true(record_put_hold(&f->router.mesh, FIXTURE_PEER, true, 0));
+    settle_acknowledge(&f->router.settle, &fixture_publisher(f, s)->unsettled, &ack, PEER_BIT, 0);
+    settle_refuse_all(&f->router.settle, WHY_DISK);
+    settle_refuse_workers(&f->router.settle, WHY_DISK);
+    release(f);
+    assert_int_equal(f->ack_count, 0);
+    assert_true(settle_may_sleep(&f->router.settle));
+    assert_true(fixture_next(f, FIXTURE_PEER, &record));
+    mesh_release(&f->ends[FIXTURE_PEER], FIXTURE_SELF);
+    assert_false(settle_may_sleep(&f->router.settle));
+    release(f);
+    assert_int_equal(f->ack_count, 1);
+    assert_int_equal(f->acks[0].ack.reason, REASON_SUCCESS);
+    fixture_end(f, s);
+}
+
 static void test_settle_may_sleep_asks_for_the_bell(void **state)
 {
     struct fixture *f = *state;
@@ -242,6 +265,7 @@ int main(void)
         FIXTURE_TEST(test_settle_acknowledge_grows_across_the_wrap),
         FIXTURE_TEST(test_settle_release_passes_over_a_publisher_that_is_gone),
         FIXTURE_TEST(test_settle_refuse_all_tells_all_who_wait),
+        FIXTURE_TEST(test_settle_acknowledge_waits_till_takers_have_taken_it),
         FIXTURE_TEST(test_settle_may_sleep_asks_for_the_bell),
         FIXTURE_TEST(test_settle_may_sleep_asks_every_worker),
     };
