@@ -96,6 +96,8 @@ void reap_bury(const struct spawn *spawn, struct child *child, int status, bool 
     log_end(spawn, child, status, expected);
     stats_reset_gauges(stats_of(spawn->region, child->slot));
     listener_count_reset(stats_of(spawn->region, child->slot));
+    if (expected)
+        stats_set(stats_of(spawn->region, child->slot), STAT_drained, 1);
     close(child->control_fd);
     close(child->log_fd);
     child->control_fd = -1;

@@ -56,7 +56,7 @@ static int close_scene(void **state)
 }
 
 /* Bury what lived for a while; returns how long the slot then stays empty. */
-static uint64_t bury(struct scene *scene, int status, uint64_t life_ms)
+static uint64_t bury_as(struct scene *scene, int status, uint64_t life_ms, bool expected)
 {
     uint64_t now_ms = clock_now_ms();
     assert_int_equal(control_open_pair(&scene->child.control_fd, &scene->child_control), 0);
@@ -66,11 +66,16 @@ static uint64_t bury(struct scene *scene, int status, uint64_t life_ms)
     close(scene->channel.fd);
     scene->child.pid = 12345;
     scene->child.started_ms = now_ms - life_ms;
-    reap_bury(&scene->spawn, &scene->child, status, false, keep, scene);
+    reap_bury(&scene->spawn, &scene->child, status, expected, keep, scene);
     assert_int_equal(scene->child.pid, 0);
     assert_int_equal(scene->child.log_fd, -1);
     uint64_t wait_ms = scene->child.restart_at_ms - now_ms;
     return wait_ms - wait_ms % 50; /* a slow machine takes some time itself */
+}
+
+static uint64_t bury(struct scene *scene, int status, uint64_t life_ms)
+{
+    return bury_as(scene, status, life_ms, false);
 }
 
 static void test_reap_bury_waits_longer_after_each_death(void **state)
@@ -119,6 +124,16 @@ static void test_reap_bury_clears_gauges_and_keeps_counts(void **state)
     assert_int_equal(listener_count_sum(&scene->region, 1), 0);
 }
 
+static void test_reap_bury_lets_nobody_wait_for_who_has_stopped(void **state)
+{
+    struct scene *scene = *state;
+    struct stats stats = stats_of(&scene->region, 0);
+    bury_as(scene, 0, 10, true);
+    assert_int_equal(stats_get(stats, STAT_drained), 1);
+    bury(scene, SIGSEGV, 10);
+    assert_int_equal(stats_get(stats, STAT_drained), 0);
+}
+
 static void test_reap_next_finds_the_child_that_ended(void **state)
 {
     (void)state;
@@ -142,6 +157,7 @@ int main(void)
         STAGED(test_reap_bury_replaces_at_once_who_was_killed_from_outside),
         STAGED(test_reap_bury_tells_cause_and_last_words),
         STAGED(test_reap_bury_clears_gauges_and_keeps_counts),
+        STAGED(test_reap_bury_lets_nobody_wait_for_who_has_stopped),
         cmocka_unit_test(test_reap_next_finds_the_child_that_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
