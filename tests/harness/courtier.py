@@ -169,6 +169,11 @@ class Process:
                 lines.append(file.read()[:8000])
         return lines + [line for line in self.log if SANITIZER.search(line)]
 
+    def is_sanitized(self):
+        """Its memory is then not what it is for users: what is freed stays for a while."""
+        with open(self.path, "rb") as file:
+            return b"__asan_init" in file.read()
+
     # -- log --
 
     def log_position(self):
