@@ -1,6 +1,6 @@
 """Runs each test against brokers of several shapes: one and four workers, io_uring and epoll.
 
-    pytest tests/integration --broker build/release/courtier [-n 2] [--quick] [--slow]
+    pytest tests/integration --broker build/release/courtier [-n 2] [--quick | --all] [--slow]
 
 A test gets the fixture `broker`. Brokers are shared by the tests that want the same
 configuration; after each test its broker must have the same processes as before, a log
@@ -52,6 +52,8 @@ def pytest_addoption(parser):
     parser.addoption("--persistence", nargs="?", const="strict", choices=["strict", "relaxed"],
                      help="every broker keeps its state on disk (in its scratch folder)")
     parser.addoption("--quick", action="store_true", help="fewer shapes of brokers")
+    parser.addoption("--all", action="store_true",
+                     help="conformance: more ways of sending on more shapes")
     parser.addoption("--slow", action="store_true", help="slow tests too")
 
 
@@ -83,14 +85,17 @@ def shapes_of(metafunc):
 
 
 def segments_of(metafunc):
-    """How clients send, and the shapes for it: each way meets both loops and both counts of
-    workers, but not all four of their products."""
-    ways = [("whole", shapes_of(metafunc))]
+    """How clients send, and the shapes for it. Of tests of conformance each shape meets one way;
+    with --all each way meets both loops and both counts of workers."""
+    shapes, config = shapes_of(metafunc), metafunc.config
     is_conformance = "conformance" in metafunc.definition.path.parts
-    if is_conformance and not marks_of(metafunc) & {"clock", "one_shape"}:
-        if not metafunc.config.getoption("--quick"):
-            ways += [("bytes", OTHER_SHAPES), ("joined", FEW_SHAPES)]
-    return ways
+    if (not is_conformance or config.getoption("--quick")
+            or config.getoption("--broker-kind") == "mosquitto"
+            or marks_of(metafunc) & {"clock", "one_shape"}):
+        return [("whole", shapes)]
+    if config.getoption("--all"):
+        return [("whole", SHAPES), ("bytes", OTHER_SHAPES), ("joined", FEW_SHAPES)]
+    return [("whole", FEW_SHAPES), ("bytes", OTHER_SHAPES[:1]), ("joined", OTHER_SHAPES[1:])]
 
 
 def pytest_generate_tests(metafunc):

@@ -42,6 +42,7 @@ class Process:
             prepare(self)
         self.conf_path = os.path.join(self.folder, "test.conf")
         self.log, self._log_changed = [], threading.Condition()
+        self._complaints = []  # lines of the log that are a sanitizer's
         self._ids = itertools.count()
         self._free_ids = {}
         self._canaries = []
@@ -100,8 +101,11 @@ class Process:
 
     def _read_log(self):
         for line in self.process.stderr:
+            text = line.decode("utf-8", "backslashreplace").rstrip("\n")
             with self._log_changed:
-                self.log.append(line.decode("utf-8", "backslashreplace").rstrip("\n"))
+                self.log.append(text)
+                if SANITIZER.search(text):
+                    self._complaints.append(text)
                 self._log_changed.notify_all()
         with self._log_changed:
             self.log_ended = True
@@ -167,7 +171,7 @@ class Process:
         for path in glob.glob(os.path.join(self.folder, "sanitizer.*")):
             with open(path, encoding="utf-8", errors="replace") as file:
                 lines.append(file.read()[:8000])
-        return lines + [line for line in self.log if SANITIZER.search(line)]
+        return lines + self._complaints
 
     def is_sanitized(self):
         """Its memory is then not what it is for users: what is freed stays for a while."""
@@ -252,6 +256,8 @@ class Process:
 
     def id_on(self, worker):
         """A client id that was never used before and whose home is this worker."""
+        if self.workers == 1:
+            return f"t{os.getpid()}-{next(self._ids)}"
         while not self._free_ids.get(worker):
             self._find_ids(16 * self.workers)
         return self._free_ids[worker].pop()
