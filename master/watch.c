@@ -95,8 +95,20 @@ static uint64_t next_run(const struct watch *watch, const struct child *children
     return at_ms;
 }
 
+/* A machine that stood still (suspended, or a guest that got no time) did so for the
+ * children as well: what we are late by does not count as silence. */
+static void forgive(const struct watch *watch, struct child *children, unsigned count,
+                    uint64_t now_ms)
+{
+    uint64_t late_ms = now_ms > watch->due_ms ? now_ms - watch->due_ms : 0;
+    for (unsigned i = 0; i < count; i++)
+        if (children[i].unanswered_ms != 0)
+            children[i].unanswered_ms += late_ms;
+}
+
 uint64_t watch_run(struct watch *watch, struct child *children, unsigned count, uint64_t now_ms)
 {
+    forgive(watch, children, count, now_ms);
     for (unsigned i = 0; i < count; i++)
         if (children[i].pid != 0)
             check_child(watch, &children[i], now_ms);
@@ -109,5 +121,6 @@ uint64_t watch_run(struct watch *watch, struct child *children, unsigned count, 
         feed(watch, children, count);
         watch->feed_at_ms = now_ms + watch->feed_interval_ms;
     }
-    return next_run(watch, children, count);
+    watch->due_ms = next_run(watch, children, count);
+    return watch->due_ms;
 }

@@ -21,11 +21,12 @@ struct watch {
     uint64_t feed_interval_ms; /* 0: nobody wants to be fed */
     uint64_t ping_at_ms;
     uint64_t feed_at_ms;
+    uint64_t due_ms; /* when we are to run next */
 };
 
 void watch_init(struct watch *ret_watch, const struct region *region, const struct notify *notify);
 /* Reads answers, kills who hangs, pings and feeds what is due. Returns when to be
- * called again. */
+ * called again; by what that is too late, children have longer to answer. */
 uint64_t watch_run(struct watch *watch, struct child *children, unsigned count, uint64_t now_ms);
 /* Has the process in this slot said that it is ready? */
 bool watch_is_ready(const struct watch *watch, const struct child *child);

@@ -111,13 +111,26 @@ static void test_watch_run_kills_who_does_not_answer(void **state)
     struct scene *scene = *state;
     int status;
     heartbeat_answer(&scene->region, 0, HEARTBEAT_READY);
-    run_at(scene, 1000);
+    assert_int_equal(run_at(scene, 1000), 6000);
+    run_at(scene, 6000);
     run_at(scene, 10999);
     assert_false(scene->child.is_killed);
     run_at(scene, 11000);
     assert_true(scene->child.is_killed);
     assert_int_equal(waitpid(scene->child.pid, &status, 0), scene->child.pid);
     assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
+static void test_watch_run_does_not_count_while_the_machine_stood_still(void **state)
+{
+    struct scene *scene = *state;
+    heartbeat_answer(&scene->region, 0, HEARTBEAT_READY);
+    assert_int_equal(run_at(scene, 1000), 6000);
+    for (uint64_t now_ms = 6000 + 100000; now_ms < 106000 + 5000;)
+        now_ms = run_at(scene, now_ms);
+    assert_false(scene->child.is_killed);
+    run_at(scene, 106000 + 5000);
+    assert_true(scene->child.is_killed);
 }
 
 static void test_watch_run_kills_worker_that_never_gets_ready(void **state)
@@ -148,6 +161,7 @@ int main(void)
         STAGED(test_watch_run_pings_only_who_is_ready),
         STAGED(test_watch_run_leaves_who_answers),
         STAGED(test_watch_run_kills_who_does_not_answer),
+        STAGED(test_watch_run_does_not_count_while_the_machine_stood_still),
         STAGED(test_watch_run_kills_worker_that_never_gets_ready),
         STAGED(test_watch_init_is_faster_than_managers_watchdog),
     };
