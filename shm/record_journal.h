@@ -25,7 +25,8 @@
  *     RELEASED        session, seq                   PUBREC came: the body is not needed
  *     DONE            session, seq                   acknowledged, expired, dropped
  *     RECEIVED        session, packet_id, message_id QoS 2 id from the client, in use; and
- *                                   its message, if other workers may not have it on disk
+ *                                   its message, if not all may have it on disk; `unsure`:
+ *                                   nor in their rings
  *     RECEIVE_END     session, packet_id
  *     KEEP_RETAINED   message_id                     retained; an empty payload clears
  *     KEEP_WILL       message_id                     the will of the message's client_id;

@@ -180,7 +180,14 @@ static struct route_result route(struct conn *conn, const struct mqtt_publish *p
     };
     if (m->has_expiry)
         publication.expiry_at_ms = loop_now_ms(router->loop) + m->expiry_s * 1000ULL;
+    /* The id before the message: who has that may be done with it before the next commit. */
+    uint64_t received = m->qos == QOS_EXACTLY_ONCE
+                            ? entry_received(&router->journal, conn->session, p->packet_id,
+                                             publication.message_id, false)
+                            : 0;
     struct route_result result = route_publish(router, &publication);
+    if (received != 0)
+        result.kept = received;
     result.message_id = publication.message_id; /* also of one that has to wait */
     publication_done(&publication);
     return result;
@@ -293,8 +300,9 @@ static void take_back(struct conn *conn, uint16_t packet_id)
 /* All workers have it: a repeat after a restart needs no routing. */
 static void make_sure(struct conn *conn, uint16_t packet_id)
 {
+    struct journal *journal = &protocol_of(conn)->router->journal;
     if (session_is_receiving(conn->session, packet_id))
-        (void)entry_received(&protocol_of(conn)->router->journal, conn->session, packet_id, 0);
+        (void)entry_received(journal, conn->session, packet_id, 0, true);
 }
 
 void on_publish_answer(struct conn *conn, const struct publisher_ack *ack)

@@ -136,7 +136,8 @@ static void take_received(struct restore *restore, const struct record_journal *
         no_memory();
     s->receiving_old = s->receiving_count;
     /* What a predecessor had put into rings to other workers is still there. */
-    bool is_unsure = record->message_id != 0 && !restore->is_successor;
+    bool is_lost = record->unsure || !restore->is_successor;
+    bool is_unsure = record->message_id != 0 && is_lost;
     if (is_unsure &&
         !unsure_add(&restore->protocol->unsure, s, record->packet_id, record->message_id))
         no_memory();

@@ -125,13 +125,14 @@ void entry_end(struct delivery *delivery)
 }
 
 uint64_t entry_received(struct journal *journal, const struct session *session, uint16_t packet_id,
-                        uint64_t unsure)
+                        uint64_t message_id, bool is_routed)
 {
     struct record_journal record = {
         .kind = RECORD_RECEIVED,
         .session = session->number,
-        .message_id = unsure,
+        .message_id = message_id,
         .packet_id = packet_id,
+        .unsure = !is_routed,
     };
     return session->number == 0 ? 0 : journal_put(journal, &record);
 }

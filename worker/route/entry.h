@@ -29,10 +29,12 @@ void entry_done(struct journal *journal, const struct session *session, struct d
 /* Its session ends, which says the same of all that it has. */
 void entry_end(struct delivery *delivery);
 
-/* A QoS 2 id of the client is in use. `unsure`: the message, as long as other workers may
- * not have it on disk; else 0. */
+/* A QoS 2 id of the client is in use. `message_id`: as long as not all who are to have the
+ * message may have it on disk; else 0. `is_routed`: it is in the rings to other workers.
+ * First of all it is put without, before anybody can get the message: so a crash at any
+ * time leaves the id that a repeat is known by. */
 uint64_t entry_received(struct journal *journal, const struct session *session, uint16_t packet_id,
-                        uint64_t unsure);
+                        uint64_t message_id, bool is_routed);
 /* It is so no more. */
 uint64_t entry_receive_end(struct journal *journal, const struct session *session,
                            uint16_t packet_id);

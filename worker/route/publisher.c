@@ -169,17 +169,17 @@ void publishers_message_went(struct publishers *publishers, uint32_t handle, uin
         p->ack_kept = kept;
 }
 
-/* The message is in all rings: now, and not before, a QoS 2 id may be kept as received,
- * because a repeat of it would not be routed. */
+/* The message is in all rings: now, and not before, a repeat of its QoS 2 id need not be
+ * routed again by a successor. */
 static void acknowledge(struct publisher *p, const struct publisher_ack *ack, uint64_t workers,
                         uint64_t kept)
 {
     struct settle *settle = p->all->settle;
     bool begins = ack->begun != 0 && !reason_is_error((enum mqtt_reason)ack->reason);
     uint64_t unsure = workers == 0 && !ack->is_repeat ? 0 : ack->begun;
-    uint64_t received =
-        begins ? entry_received(p->all->journal, p->conn->session, ack->packet_id, unsure) : 0;
-    settle_acknowledge(settle, &p->unsettled, ack, workers, kept != 0 ? kept : received);
+    if (begins)
+        (void)entry_received(p->all->journal, p->conn->session, ack->packet_id, unsure, true);
+    settle_acknowledge(settle, &p->unsettled, ack, workers, kept);
 }
 
 void publishers_message_done(struct publishers *publishers, uint32_t handle)

@@ -7,6 +7,7 @@
 enum {
     FLAG_RETAIN = 1,
     FLAG_RELEASED = 2,
+    FLAG_UNSURE = 4,
     FIXED_MAX = 24 /* bytes of a content before its name or ids */
 };
 
@@ -34,6 +35,7 @@ static void encode(const struct durable_clock *clock, enum durable_kind kind,
     } else {
         check(kind == DURABLE_RECEIVED);
         writer_u64(w, j->message_id);
+        writer_u8(w, j->unsure ? FLAG_UNSURE : 0);
     }
 }
 
@@ -117,6 +119,8 @@ bool durable_row_decode(const struct durable_clock *clock, const struct durable_
         ret_journal->kind = RECORD_RECEIVED;
         ret_journal->packet_id = (uint16_t)durable_key_second(key);
         ret_journal->message_id = reader_u64(&r);
+        /* Earlier versions had no flags here. */
+        ret_journal->unsure = reader_left(&r) > 0 && (reader_u8(&r) & FLAG_UNSURE) != 0;
         if (ret_journal->packet_id == 0)
             r.bad = true;
     }

@@ -139,8 +139,12 @@ static void test_committer_work_restore_gives_back_all(void **state)
     journal_bench_put(b, 0,
                       (struct record_journal){
                           .kind = RECORD_UNSUBSCRIBE, .session = 1, .name = bytes_of("gone")});
-    journal_bench_put(
-        b, 0, (struct record_journal){.kind = RECORD_RECEIVED, .session = 1, .packet_id = 65535});
+    journal_bench_put(b, 0,
+                      (struct record_journal){.kind = RECORD_RECEIVED,
+                                              .session = 1,
+                                              .packet_id = 65535,
+                                              .message_id = 77,
+                                              .unsure = true});
     uint64_t message_id = journal_bench_put_body(b, 0, 20000);
     journal_bench_put(b, 0,
                       (struct record_journal){.kind = RECORD_ENQUEUE,
@@ -173,6 +177,7 @@ static void test_committer_work_restore_gives_back_all(void **state)
     assert_int_equal(heard->records[i + 1].subscription_id, 9);
     assert_int_equal(heard->records[i + 2].kind, RECORD_RECEIVED);
     assert_int_equal(heard->records[i + 2].packet_id, 65535);
+    assert_true(heard->records[i + 2].message_id == 77 && heard->records[i + 2].unsure);
     assert_int_equal(heard->records[i + 3].kind, RECORD_ENQUEUE);
     assert_int_equal(heard->records[i + 3].packet_id, 17);
     assert_int_equal(heard->records[i + 3].qos, 2);
