@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFUSALS_MAX = 4096 /* before the worker is not read any more */ };
+enum {
+    REFUSALS_MAX = 4096, /* before the worker is not read any more */
+    GAP_MAX = 16384      /* serials that a worker leaves out at once, at most */
+};
 
 void committer_peer_init(struct committer_peer *peer, unsigned worker, uint64_t kept,
                          bool is_successor)
@@ -41,6 +44,7 @@ void committer_peer_reset(struct committer_peer *peer, struct durable_batch *bat
     drop_body(peer, batch);
     record_assembly_done(&peer->assembly);
     peer->refusal_count = 0;
+    peer->has_gap = false;
     peer->fetches.count = 0;
     peer->restore = (struct committer_restore){.is_wanted = true, .epoch = epoch};
     peer->told_state = -1;
@@ -85,6 +89,21 @@ void committer_peer_refuse_enqueue(struct committer_peer *peer,
                           .seq = enqueue->seq,
                           .bytes = enqueue->bytes,
                       });
+}
+
+bool committer_peer_take(struct committer_peer *peer, uint64_t serial)
+{
+    bool is_new = serial > peer->kept;
+    uint64_t s = peer->taken + 1;
+    if (serial > GAP_MAX && s < serial - GAP_MAX)
+        s = serial - GAP_MAX;
+    /* Serials that were left out are refused along: nobody waits for them. */
+    for (; is_new && peer->has_gap && s < serial; s++)
+        committer_peer_refuse(peer, s, REASON_UNSPECIFIED_ERROR);
+    peer->has_gap = false;
+    if (serial > peer->taken)
+        peer->taken = serial;
+    return is_new;
 }
 
 /* False when there is no room. */

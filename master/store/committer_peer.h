@@ -50,6 +50,7 @@ struct committer_peer {
     uint64_t taken;            /* of the last record taken */
     uint64_t due;              /* to be confirmed */
     uint64_t confirmed;        /* told */
+    bool has_gap;              /* a record behind that was set aside, serial unknown */
     bool is_known;             /* it keeps a journal: it wants to hear of it */
     int told_state;            /* enum record_journal_state; -1: none */
     struct committer_refusal *refusals;
@@ -70,6 +71,9 @@ void committer_peer_reset(struct committer_peer *peer, struct durable_batch *bat
 /* A body came whole; `memory` (NULL: it lies in the ring) is taken. */
 void committer_peer_take_body(struct committer_peer *peer, struct durable_batch *batch,
                               const struct record_message *message, uint8_t *memory);
+/* A record with this serial came: refuses what was set aside before it. False when it is on
+ * disk already. */
+bool committer_peer_take(struct committer_peer *peer, uint64_t serial);
 void committer_peer_refuse(struct committer_peer *peer, uint64_t serial, enum mqtt_reason reason);
 /* The same of an ENQUEUE; `reason` 0: it is no harm. */
 void committer_peer_refuse_enqueue(struct committer_peer *peer,

@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/kill_point.h"
 #include "master/store/committer_refuse.h"
+#include "master/store/committer_take.h"
 #include "master/store/durable/durable_apply.h"
 #include "master/store/rescue/rescue.h"
 #include "shm/times.h"
@@ -29,7 +30,6 @@
  */
 
 enum {
-    LOG_BURST = 3,
     CAREFUL_DEATHS = 3, /* of this process in a row, before the database is suspected */
     ERROR_BURST = 1,    /* it goes on for as long as the disk is bad */
     BATCH_MAX = 16384,  /* rows of a batch before it is committed in any case */
@@ -45,95 +45,6 @@ enum {
 
 /* -- take -- */
 
-static void set_aside(struct committer_work *c, unsigned worker, const char *why)
-{
-    unsigned suppressed;
-    stats_add(c->stats, STAT_quarantined, 1);
-    if (log_rate_allows(&c->broken_rate, LOG_BURST, &suppressed))
-        log_error("A journal record of worker %u was set aside: %s. (%u more like this.)", worker,
-                  why, suppressed);
-}
-
-static void take_body(struct committer_work *c, struct committer_peer *peer,
-                      const struct ring_record *record)
-{
-    struct record_message message;
-    switch (record_get_message(&peer->assembly, record, MESSAGE_SIZE_MAX, &message)) {
-    case RECORD_BROKEN:
-        set_aside(c, peer->worker, "it is malformed");
-        return;
-    case RECORD_PARTIAL:
-        return;
-    case RECORD_WHOLE:
-        break;
-    }
-    if (message.purpose != RECORD_FOR_JOURNAL) {
-        set_aside(c, peer->worker, "it is for somebody else");
-        return;
-    }
-    uint8_t *memory = peer->assembly.memory;
-    peer->assembly = (struct record_assembly){0}; /* its memory is the body's now */
-    committer_peer_take_body(peer, &c->batch, &message, memory);
-}
-
-static bool is_from_worker(enum record_kind kind)
-{
-    return kind >= RECORD_SESSION && kind <= RECORD_FORGET_WILL;
-}
-
-static void set_aside_journal(struct committer_work *c, struct committer_peer *peer,
-                              const struct ring_record *record, const char *why)
-{
-    uint64_t serial = record_journal_serial(record);
-    set_aside(c, peer->worker, why);
-    if (serial != 0)
-        committer_peer_refuse(peer, serial, REASON_UNSPECIFIED_ERROR);
-}
-
-static void take_journal(struct committer_work *c, struct committer_peer *peer,
-                         const struct ring_record *record)
-{
-    struct record_journal journal;
-    if (!record_get_journal(record, &journal)) {
-        set_aside_journal(c, peer, record, "it is malformed");
-        return;
-    }
-    peer->is_known = true;
-    if (journal.kind == RECORD_JOURNAL_RESET) {
-        committer_peer_reset(peer, &c->batch, journal.epoch);
-        c->commit_wanted = true;
-        return;
-    }
-    if (journal.kind == RECORD_FETCH) {
-        committer_fetch_add(&peer->fetches, &journal);
-        return;
-    }
-    if (!is_from_worker(journal.kind)) {
-        set_aside(c, peer->worker, "it is for a worker");
-        return;
-    }
-    peer->body_is_unused = false;
-    if (journal.serial <= peer->kept)
-        return; /* a predecessor of this process did it */
-    if (!durable_batch_add(&c->batch, peer->worker, &journal))
-        committer_peer_refuse(peer, journal.serial, REASON_UNSPECIFIED_ERROR);
-    if (journal.serial > peer->taken)
-        peer->taken = journal.serial;
-    c->commit_wanted = c->commit_wanted || peer->refusal_count > 0;
-    stats_add(c->stats, STAT_durable_records, 1);
-}
-
-static void take_record(struct committer_work *c, struct committer_peer *peer,
-                        const struct ring_record *record)
-{
-    if (record->quarantined) {
-        set_aside_journal(c, peer, record, "it ended this process twice");
-    } else if (record->kind == RECORD_MESSAGE || record->kind == RECORD_FRAGMENT)
-        take_body(c, peer, record);
-    else
-        take_journal(c, peer, record);
-}
-
 static void take_from(struct committer_work *c, struct committer_peer *peer)
 {
     struct ring *ring = &c->mesh.in[peer->worker];
@@ -143,7 +54,7 @@ static void take_from(struct committer_work *c, struct committer_peer *peer)
            ring_next(ring, &record)) {
         if (record.kind == RECORD_MESSAGE)
             peer->body_at = position;
-        take_record(c, peer, &record);
+        committer_take_record(c, peer, &record);
         position = ring_taken(ring);
     }
     ring_put_down(ring);
