@@ -106,6 +106,17 @@ bool committer_peer_take(struct committer_peer *peer, uint64_t serial)
     return is_new;
 }
 
+uint64_t committer_peer_kept(const struct committer_peer *peer)
+{
+    uint64_t kept = peer->taken;
+    for (unsigned i = 0; i < peer->refusal_count; i++) {
+        uint64_t refused = peer->refusals[i].serial;
+        if (refused != 0 && refused <= kept)
+            kept = refused - 1;
+    }
+    return kept;
+}
+
 /* False when there is no room. */
 static bool put_refusal(const struct committer_peer *peer, struct committer_refusal *refusal,
                         struct mesh *mesh)

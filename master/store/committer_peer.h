@@ -74,6 +74,9 @@ void committer_peer_take_body(struct committer_peer *peer, struct durable_batch 
 /* A record with this serial came: refuses what was set aside before it. False when it is on
  * disk already. */
 bool committer_peer_take(struct committer_peer *peer, uint64_t serial);
+/* The last of its records that a successor of ours need not look at, once what was taken is
+ * on disk: none that is refused, and not told so. */
+uint64_t committer_peer_kept(const struct committer_peer *peer);
 void committer_peer_refuse(struct committer_peer *peer, uint64_t serial, enum mqtt_reason reason);
 /* The same of an ENQUEUE; `reason` 0: it is no harm. */
 void committer_peer_refuse_enqueue(struct committer_peer *peer,

@@ -2,15 +2,26 @@
 
 #include <errno.h>
 
+static enum mqtt_reason reason_of(const struct durable_change *change)
+{
+    return change->error == -ENOSPC   ? REASON_QUOTA_EXCEEDED
+           : change->error == -EEXIST ? REASON_SUCCESS
+                                      : REASON_UNSPECIFIED_ERROR;
+}
+
 static void refuse(struct committer_peer *peer, const struct durable_change *change)
 {
-    enum mqtt_reason reason = change->error == -ENOSPC   ? REASON_QUOTA_EXCEEDED
-                              : change->error == -EEXIST ? REASON_SUCCESS
-                                                         : REASON_UNSPECIFIED_ERROR;
+    enum mqtt_reason reason = reason_of(change);
     if (durable_key_kind(&change->key) == DURABLE_QUEUE)
         committer_peer_refuse_enqueue(peer, &change->journal, reason);
     else
         committer_peer_refuse(peer, change->journal.serial, reason);
+}
+
+static void refuse_superseded(struct committer_peer *peers, const struct durable_change *change)
+{
+    for (const struct durable_superseded *s = change->superseded; s != NULL; s = s->next)
+        committer_peer_refuse(&peers[s->worker], s->serial, reason_of(change));
 }
 
 bool committer_refuse_failed(struct committer_peer *peers, const struct durable_batch *batch)
@@ -22,6 +33,8 @@ bool committer_refuse_failed(struct committer_peer *peers, const struct durable_
             continue;
         is_full = is_full || change->error == -ENOSPC;
         refuse(&peers[change->worker], change);
+        if (change->error != -EEXIST)
+            refuse_superseded(peers, change);
     }
     return is_full;
 }

@@ -169,7 +169,7 @@ static void commit(struct committer_work *c)
     uint64_t begin_ns = clock_now_ns();
     uint64_t written = durable_env_written(c->durable.env);
     for (unsigned i = 0; i < c->peer_count; i++)
-        serials[i] = c->peers[i].taken;
+        serials[i] = committer_peer_kept(&c->peers[i]);
     if (c->batch.count > 0)
         durable_sweep(&c->durable, &c->batch, SWEEP_ROWS);
     kill_point("commit-due");

@@ -295,7 +295,7 @@ void damage_store_read(struct durable *durable, struct damage_content *ret_conte
 
 int damage_store_use(struct durable *durable)
 {
-    const uint64_t serials[] = {1};
+    uint64_t serials[] = {1};
     struct durable_batch batch;
     durable_batch_init(&batch, &map_key);
     for (unsigned session = 1; session <= DAMAGE_SESSIONS; session++) {

@@ -338,6 +338,27 @@ static int put_totals(const struct apply *a)
     return durable_env_put(a->durable->env, &key, (struct bytes){memory, sizeof memory});
 }
 
+/* A successor of ours must take once more, and refuse, what is refused now: it may be all
+ * that tells its worker. */
+static void stop_before(uint64_t *serials, unsigned worker_count, unsigned worker, uint64_t serial)
+{
+    if (worker < worker_count && serials[worker] >= serial)
+        serials[worker] = serial - 1;
+}
+
+static void stop_before_refused(const struct durable_batch *batch, uint64_t *serials,
+                                unsigned worker_count)
+{
+    list_for_each(node, &batch->changes) {
+        const struct durable_change *change = list_owner(node, struct durable_change, node);
+        if (change->error == 0 || change->journal.serial == 0)
+            continue;
+        stop_before(serials, worker_count, change->worker, change->journal.serial);
+        for (const struct durable_superseded *s = change->superseded; s != NULL; s = s->next)
+            stop_before(serials, worker_count, s->worker, s->serial);
+    }
+}
+
 static int put_serials(struct apply *a, const uint64_t *serials, unsigned worker_count)
 {
     int r = 0;
@@ -364,7 +385,7 @@ static int apply_those(struct apply *a, bool are_received)
     return r;
 }
 
-static int fill(struct apply *a, const uint64_t *serials, unsigned worker_count)
+static int fill(struct apply *a, uint64_t *serials, unsigned worker_count)
 {
     /* QoS 2 ids first: what of theirs is unsure must be known when deliveries end. */
     int r = apply_those(a, true);
@@ -374,12 +395,13 @@ static int fill(struct apply *a, const uint64_t *serials, unsigned worker_count)
         r = end_more(a);
     if (r == 0)
         r = durable_body_write(a->durable, a->batch);
+    stop_before_refused(a->batch, serials, worker_count);
     if (r == 0 && durable_env_is_changed(a->durable->env))
         r = put_serials(a, serials, worker_count);
     return r;
 }
 
-int durable_apply(struct durable *durable, struct durable_batch *batch, const uint64_t *serials,
+int durable_apply(struct durable *durable, struct durable_batch *batch, uint64_t *serials,
                   unsigned worker_count)
 {
     struct apply a = {

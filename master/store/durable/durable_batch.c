@@ -112,8 +112,26 @@ struct durable_change *durable_batch_find(const struct durable_batch *batch,
     return map_get(&batch->by_key, durable_key_bytes(key));
 }
 
+static void forget_superseded(struct durable_change *change)
+{
+    for (struct durable_superseded *s; (s = change->superseded) != NULL;) {
+        change->superseded = s->next;
+        free(s);
+    }
+}
+
+static void note_superseded(struct durable_change *change)
+{
+    struct durable_superseded *s = malloc(sizeof *s);
+    if (s == NULL)
+        fatal("no memory for the journal");
+    *s = (struct durable_superseded){change->superseded, change->journal.serial, change->worker};
+    change->superseded = s;
+}
+
 void durable_batch_drop(struct durable_batch *batch, struct durable_change *change)
 {
+    forget_superseded(change);
     map_remove(&batch->by_key, durable_key_bytes(&change->key));
     list_remove(&change->node);
     batch->count--;
@@ -155,6 +173,10 @@ static struct durable_change *set(struct durable_batch *batch, unsigned worker,
     struct durable_change *change = touch(batch, &key, &is_new);
     durable_batch_put_body(batch, change->body);
     change->body = NULL;
+    if (action != DURABLE_PUT)
+        forget_superseded(change); /* that is never refused */
+    else if (!is_new && change->action == DURABLE_PUT)
+        note_superseded(change);
     change->action = action;
     change->worker = worker;
     change->journal = *journal;

@@ -40,6 +40,13 @@ enum durable_action {
     DURABLE_DELETE  /* of a SESSION: with all that it has */
 };
 
+/* A record whose row another one has overwritten, before either was on disk. */
+struct durable_superseded {
+    struct durable_superseded *next;
+    uint64_t serial;
+    unsigned worker;
+};
+
 /* The fate of one row. */
 struct durable_change {
     struct list_node node;
@@ -50,6 +57,7 @@ struct durable_change {
                                     * -EEXIST: it was, before a crash */
     struct record_journal journal; /* its serial is that of the record that grows the data */
     struct durable_body *body;     /* PUT of QUEUE, RETAINED, WILL; NULL: none came along */
+    struct durable_superseded *superseded; /* by a PUT: they are refused with it; or NULL */
 };
 
 struct durable_batch {
