@@ -104,21 +104,23 @@ void entry_released(struct journal *journal, const struct session *session,
 
 void entry_done(struct journal *journal, const struct session *session, struct delivery *delivery)
 {
-    if (delivery->is_delayed)
-        journal_cancel(journal, delivery->serial);
-    delivery->is_delayed = 0;
-    if (delivery->seq == 0)
+    if (delivery->seq == 0) {
+        entry_end(journal, delivery);
         return;
+    }
     /* If it gets lost, the client gets the message twice. */
     if (delivery->qos == QOS_AT_LEAST_ONCE)
         journal_put_done(journal, session->number, delivery->seq);
     else
         (void)put_change(journal, session, delivery, RECORD_DONE);
-    entry_end(delivery);
+    entry_end(journal, delivery);
 }
 
-void entry_end(struct delivery *delivery)
+void entry_end(struct journal *journal, struct delivery *delivery)
 {
+    if (delivery->is_delayed)
+        journal_cancel(journal, delivery->serial);
+    delivery->is_delayed = 0;
     if (delivery->seq != 0 && delivery->message != NULL)
         delivery->message->kept--;
     delivery->seq = 0;

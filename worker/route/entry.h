@@ -26,8 +26,9 @@ void entry_released(struct journal *journal, const struct session *session,
 /* It is acknowledged, or given up, or goes to another session. */
 void entry_done(struct journal *journal, const struct session *session, struct delivery *delivery);
 
-/* Its session ends, which says the same of all that it has. */
-void entry_end(struct delivery *delivery);
+/* Its session ends, which says the same of all that it has: what was not put is not put any
+ * more. */
+void entry_end(struct journal *journal, struct delivery *delivery);
 
 /* A QoS 2 id of the client is in use. `message_id`: as long as not all who are to have the
  * message may have it on disk; else 0. `is_routed`: it is in the rings to other workers.

@@ -13,7 +13,7 @@ void redistribute_session(struct router *router, struct session *session)
     session_take_queued(session, NULL, &router->moving);
     /* A new member's entry needs the body again, once that of this session is gone. */
     for (struct list_node *node = last->next; node != &router->moving; node = node->next)
-        entry_end(list_owner(node, struct delivery, node));
+        entry_end(&router->journal, list_owner(node, struct delivery, node));
 }
 
 void redistribute_queue(struct router *router, struct session *session, const struct share *share)

@@ -182,6 +182,21 @@ static void test_entry_sent_without_delay_is_put_at_once(void **state)
     close_scene(&s);
 }
 
+/* For a session that is gone nothing is put any more. */
+static void test_entry_end_cancels_what_was_to_be_put_later(void **state)
+{
+    struct scene s;
+    open_scene(&s, state);
+    deliver(&s, QOS_AT_LEAST_ONCE);
+    struct delivery *d = in_flight(&s, 1);
+    entry_end(s.journal, d);
+    fake_loop_advance(&s.f->loop, DELAY_MS);
+    expect_nothing(&s);
+    assert_int_equal(d->message->kept, 0);
+    assert_int_equal(s.journal->confirmed, LAST + 1);
+    close_scene(&s);
+}
+
 /* What comes for the first time after a worker's death may have been sent by it. */
 static void test_entry_sent_of_a_repeat_is_a_duplicate(void **state)
 {
@@ -279,6 +294,7 @@ int main(void)
         FIXTURE_TEST(test_entry_done_is_put_later_and_holds_nobody_up),
         FIXTURE_TEST(test_entry_sent_is_put_before_what_does_not_wait),
         FIXTURE_TEST(test_entry_sent_without_delay_is_put_at_once),
+        FIXTURE_TEST(test_entry_end_cancels_what_was_to_be_put_later),
         FIXTURE_TEST(test_entry_sent_of_a_repeat_is_a_duplicate),
         FIXTURE_TEST_LIVE(test_entry_sent_settles_its_record_when_acknowledged),
         FIXTURE_TEST_LIVE(test_entry_sent_releases_its_record_when_put),
