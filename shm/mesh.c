@@ -2,6 +2,8 @@
 
 #include "common/base/check.h"
 
+enum { LOOKS_MAX = 1000 };
+
 static uint64_t bit_of(unsigned peer)
 {
     return UINT64_C(1) << peer;
@@ -75,25 +77,34 @@ void mesh_commit(struct mesh *mesh, unsigned peer, uint32_t size, uint16_t kind)
 
 void mesh_publish_to(struct mesh *mesh, unsigned peer)
 {
+    bool is_due = (mesh->unrung & bit_of(peer)) != 0;
+
     mesh->unpublished &= ~bit_of(peer);
+    mesh->unrung &= ~bit_of(peer);
     /* With nothing to publish, the fence of the last time is the one. */
-    if (ring_publish(out_ring(mesh, peer)))
+    if (ring_publish(out_ring(mesh, peer)) || is_due)
         bell_ring(&mesh->bells[peer]);
 }
 
-void mesh_publish(struct mesh *mesh)
+void mesh_show(struct mesh *mesh)
 {
     uint64_t peers = mesh->unpublished;
-    uint64_t new = 0;
 
     while (peers != 0) {
         unsigned peer = take_bit(&peers);
         if (ring_publish(out_ring(mesh, peer)))
-            new |= bit_of(peer);
+            mesh->unrung |= bit_of(peer);
     }
     mesh->unpublished = 0;
-    while (new != 0)
-        bell_ring(&mesh->bells[take_bit(&new)]);
+}
+
+void mesh_publish(struct mesh *mesh)
+{
+    mesh_show(mesh);
+    uint64_t peers = mesh->unrung;
+    mesh->unrung = 0;
+    while (peers != 0)
+        bell_ring(&mesh->bells[take_bit(&peers)]);
 }
 
 void mesh_release(struct mesh *mesh, unsigned peer)
@@ -123,6 +134,23 @@ static bool has_room(struct mesh *mesh)
             mesh->refused &= ~bit_of(peer);
             return true;
         }
+    }
+    return false;
+}
+
+/* Two looks that see the same: so it was between them. */
+bool mesh_look(struct mesh *mesh, uint32_t *positions)
+{
+    for (unsigned tries = 0; tries < LOOKS_MAX; tries++) {
+        bool is_same = true;
+        for (uint64_t peers = mesh->peers; peers != 0;) {
+            unsigned peer = take_bit(&peers);
+            uint32_t position = ring_published(&mesh->in[peer]);
+            is_same = is_same && position == positions[peer];
+            positions[peer] = position;
+        }
+        if (is_same)
+            return true;
     }
     return false;
 }

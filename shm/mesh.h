@@ -23,6 +23,7 @@ struct mesh {
     struct ring in[MESH_PEERS_MAX];
     struct bell bells[MESH_PEERS_MAX];
     uint64_t unpublished;            /* bit per peer: committed, not yet published */
+    uint64_t unrung;                 /* bit per peer: published, bell to be rung */
     uint64_t refused;                /* bit per peer: its ring had no room for a record */
     uint32_t wanted[MESH_PEERS_MAX]; /* ... of this size */
 };
@@ -43,6 +44,14 @@ void mesh_publish_to(struct mesh *mesh, unsigned peer);
  * first bell: whom it wakes may take our processor, and what was put together should not be
  * seen in part for long. */
 void mesh_publish(struct mesh *mesh);
+/* Publishes to all peers what was committed; bells ring at the next publication. What is
+ * committed from now on is seen later by all of them. */
+void mesh_show(struct mesh *mesh);
+/* How far each incoming ring was published at one moment, into `positions[slot]`; what is there
+ * before is taken for an earlier look. A record that somebody published after it had seen
+ * another one is in no such picture without that. False when they changed too fast: then each
+ * position is one of its own moment. */
+bool mesh_look(struct mesh *mesh, uint32_t *positions);
 /* Gives back the room of what was taken from `peer`, and wakes a producer that
  * waits for it. */
 void mesh_release(struct mesh *mesh, unsigned peer);

@@ -32,7 +32,7 @@
 enum {
     CAREFUL_DEATHS = 3, /* of this process in a row, before the database is suspected */
     ERROR_BURST = 1,    /* it goes on for as long as the disk is bad */
-    BATCH_MAX = 16384,  /* rows of a batch before it is committed in any case */
+    BATCH_MAX = 16384,  /* rows of a batch; more only from what is in the rings already */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 2000,
     PROBE_MS = 1000,      /* between looks whether there is room again */
@@ -50,7 +50,7 @@ static void take_from(struct committer_work *c, struct committer_peer *peer)
     struct ring *ring = &c->mesh.in[peer->worker];
     struct ring_record record;
     uint32_t position = ring_taken(ring);
-    while (c->batch.count < BATCH_MAX && !committer_peer_is_stalled(peer) &&
+    while (position != c->cut[peer->worker] && !committer_peer_is_stalled(peer) &&
            ring_next(ring, &record)) {
         if (record.kind == RECORD_MESSAGE)
             peer->body_at = position;
@@ -62,8 +62,12 @@ static void take_from(struct committer_work *c, struct committer_peer *peer)
         c->commit_wanted = true;
 }
 
+/* Up to one moment in all rings, so that no commit has what came of a record (a delivery by
+ * another worker) without that record (the packet id of its publisher). */
 static void take_all(struct committer_work *c)
 {
+    if (c->batch.count < BATCH_MAX)
+        (void)mesh_look(&c->mesh, c->cut);
     for (unsigned i = 0; i < c->peer_count; i++) {
         take_from(c, &c->peers[i]);
         if (c->is_relaxed && c->has_margin && c->state == RECORD_JOURNAL_OK)
@@ -395,7 +399,7 @@ int committer_work_open(struct committer_work *ret_work, const struct inherit *i
     }
     mesh_open(&c->mesh, inherit->region, slot, inherit->bell_fds);
     for (unsigned i = 0; i < c->peer_count; i++)
-        c->peers[i].released = ring_taken(&c->mesh.in[i]);
+        c->cut[i] = c->peers[i].released = ring_taken(&c->mesh.in[i]);
     committer_copy_open(&c->copy, inherit->durable_path, inherit->conf->persistence_copy_interval_s,
                         c->stats, &c->durable);
     on_committed(c);

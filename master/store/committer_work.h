@@ -35,6 +35,7 @@ struct committer_work {
     struct log_rate broken_rate;
     unsigned peer_count;
     struct committer_peer peers[CONF_WORKERS_MAX];
+    uint32_t cut[MESH_PEERS_MAX]; /* positions that the rings are taken up to */
 };
 
 /* Opens the environment under inherit->durable_path, and our ends of the rings. 0 or

@@ -109,6 +109,37 @@ static void test_mesh_publish_wakes_sleeper_only(void **state)
     assert_false(was_rung(w, FIXTURE_STORE));
 }
 
+static void test_mesh_show_wakes_nobody_before_the_next_publication(void **state)
+{
+    struct world *w = *state;
+
+    fall_asleep(w, 1);
+    put(&w->meshes[0], 1, 'a');
+    mesh_show(&w->meshes[0]);
+    assert_true(mesh_has_next(&w->meshes[1]));
+    assert_false(was_rung(w, 1));
+    mesh_publish(&w->meshes[0]);
+    assert_true(was_rung(w, 1));
+    mesh_publish_to(&w->meshes[0], 1);
+    assert_false(was_rung(w, 1));
+}
+
+static void test_mesh_look_tells_what_is_published(void **state)
+{
+    struct world *w = *state;
+    struct mesh *store = &w->meshes[FIXTURE_STORE];
+    uint32_t positions[MESH_PEERS_MAX] = {0};
+
+    put(&w->meshes[0], FIXTURE_STORE, 'a');
+    mesh_publish(&w->meshes[0]);
+    put(&w->meshes[1], FIXTURE_STORE, 'b');
+    assert_true(mesh_look(store, positions));
+    assert_true(positions[0] != ring_taken(&store->in[0]));
+    assert_int_equal(positions[1], ring_taken(&store->in[1]));
+    expect(store, 0, 'a');
+    assert_int_equal(positions[0], ring_taken(&store->in[0]));
+}
+
 static void fill(struct world *w)
 {
     while (put(&w->meshes[0], 1, 'x'))
@@ -250,6 +281,8 @@ int main(void)
         WITH_WORLD(test_mesh_publish_reaches_every_peer),
         WITH_WORLD(test_mesh_publish_to_leaves_others),
         WITH_WORLD(test_mesh_publish_wakes_sleeper_only),
+        WITH_WORLD(test_mesh_show_wakes_nobody_before_the_next_publication),
+        WITH_WORLD(test_mesh_look_tells_what_is_published),
         WITH_WORLD(test_mesh_release_wakes_refused_producer),
         WITH_WORLD(test_mesh_release_lets_others_sleep),
         WITH_WORLD(test_mesh_has_next_tells_of_room_once),
