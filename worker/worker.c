@@ -361,7 +361,6 @@ static void worker_free(struct worker *w)
     conn_context_done(&w->conns);
     inbox_done(&w->inbox);
     restore_done(&w->restore);
-    unsure_done(&w->protocol.unsure);
     will_done(&w->protocol);
     wheel_stop(loop_wheel(w->loop), &w->poll_timer);
     outbound_done(&w->router.outbound);

@@ -19,8 +19,8 @@ void lifecycle_detach(struct protocol *protocol, struct session *session)
     replay_stop(session, (struct bytes){NULL, 0});
     if (session->pending != NULL)
         session->pending->drop(session->pending);
-    publishers_remove(session->publisher);
-    session->publisher = NULL;
+    if (!publishers_leave(session->publisher))
+        session->publisher = NULL;
     session_forget_connection(session);
     session->conn->session = NULL;
     session->conn = NULL;
@@ -32,6 +32,14 @@ static struct wheel *wheel_of(const struct protocol *protocol)
     return loop_wheel(protocol->router->loop);
 }
 
+/* With what is no part of it. */
+static void free_alone(struct session *session)
+{
+    publishers_remove(session->publisher);
+    session->publisher = NULL;
+    session_free(session);
+}
+
 void lifecycle_end_session(struct protocol *protocol, struct session *session)
 {
     wheel_stop(wheel_of(protocol), &session->timer);
@@ -40,7 +48,7 @@ void lifecycle_end_session(struct protocol *protocol, struct session *session)
     redistribute_session(protocol->router, session);
     will_publish(protocol, session);
     keep_session_end(protocol, session);
-    session_free(session);
+    free_alone(session);
 }
 
 /* When something is to happen to an offline session next. */
@@ -124,7 +132,7 @@ static void free_session(struct protocol *protocol, struct session *session)
         lifecycle_detach(protocol, session);
     session_set_will(session, NULL);
     filters_remove_all(&protocol->router->filters, session);
-    session_free(session);
+    free_alone(session);
 }
 
 /* A map can't be walked while items leave it. */

@@ -76,7 +76,6 @@ static void on_pubrel(struct conn *conn, const struct mqtt_ack *ack)
         .type = PACKET_PUBCOMP,
         .reason = is_known ? REASON_SUCCESS : REASON_PACKET_IDENTIFIER_NOT_FOUND,
     };
-    (void)unsure_take(&protocol_of(conn)->unsure, conn->session, ack->packet_id);
     uint64_t kept = is_known ? entry_receive_end(&protocol_of(conn)->router->journal, conn->session,
                                                  ack->packet_id)
                              : 0;

@@ -72,8 +72,10 @@ static bool is_reserved(struct bytes topic)
 static bool needs_disk(const struct conn *conn, const struct mqtt_publish *p)
 {
     const struct session *s = conn->session;
-    if (p->message.qos == QOS_EXACTLY_ONCE && session_is_receiving(s, p->packet_id))
-        return conn->version != MQTT_V5; /* it was taken before, and may not have had room */
+    const struct receiving *r =
+        p->message.qos == QOS_EXACTLY_ONCE ? session_receiving(s, p->packet_id) : NULL;
+    if (r != NULL)
+        return r->is_lost;
     if (p->message.retain || (p->message.qos == QOS_EXACTLY_ONCE && s->number != 0))
         return true;
     return route_is_kept(protocol_of(conn)->router, p->message.topic);
@@ -141,7 +143,7 @@ static bool exceeds_receive_max(const struct conn *conn, const struct mqtt_publi
 /* What the id of a QoS 2 message says. */
 struct known {
     bool is_repeat;      /* of what was routed: it is answered again */
-    uint64_t message_id; /* of what may have been, before a restart; 0: it is new */
+    uint64_t message_id; /* of what was, but some may not have got; 0: it is new */
 };
 
 /* QoS 2 is routed when the PUBLISH comes and its id kept until PUBREL, so that a
@@ -151,14 +153,26 @@ static enum mqtt_reason begin_qos2(struct conn *conn, const struct mqtt_publish 
                                    struct known *ret_known)
 {
     struct session *s = conn->session;
-    if (session_is_receiving(s, p->packet_id)) {
-        ret_known->message_id = unsure_take(&protocol_of(conn)->unsure, s, p->packet_id);
-        ret_known->is_repeat = ret_known->message_id == 0;
+    struct receiving *r = session_receiving(s, p->packet_id);
+    if (r != NULL) {
+        ret_known->message_id = r->is_lost ? r->message_id : 0;
+        ret_known->is_repeat = !r->is_lost;
         return REASON_SUCCESS;
     }
     if (s->receiving_count == UINT16_MAX || !session_receive_begin(s, p->packet_id))
         return REASON_QUOTA_EXCEEDED;
     return REASON_SUCCESS;
+}
+
+/* The id before the message: who has that may be done with it before the next commit. Its
+ * serial in the journal. */
+static uint64_t keep_id(struct conn *conn, uint16_t packet_id, uint64_t message_id)
+{
+    struct receiving *r = session_receiving(conn->session, packet_id);
+    r->message_id = message_id;
+    r->is_lost = false;
+    return entry_received(&protocol_of(conn)->router->journal, conn->session, packet_id, message_id,
+                          false);
 }
 
 static struct route_result route(struct conn *conn, const struct mqtt_publish *p,
@@ -180,11 +194,8 @@ static struct route_result route(struct conn *conn, const struct mqtt_publish *p
     };
     if (m->has_expiry)
         publication.expiry_at_ms = loop_now_ms(router->loop) + m->expiry_s * 1000ULL;
-    /* The id before the message: who has that may be done with it before the next commit. */
-    uint64_t received = m->qos == QOS_EXACTLY_ONCE
-                            ? entry_received(&router->journal, conn->session, p->packet_id,
-                                             publication.message_id, false)
-                            : 0;
+    uint64_t received =
+        m->qos == QOS_EXACTLY_ONCE ? keep_id(conn, p->packet_id, publication.message_id) : 0;
     struct route_result result = route_publish(router, &publication);
     if (received != 0)
         result.kept = received;
@@ -224,6 +235,13 @@ static struct route_result settled_so_far(const struct conn *conn)
         .workers = all & ~(UINT64_C(1) << router->self),
         .kept = conn->session->number == 0 ? 0 : router->journal.serial,
     };
+}
+
+/* It was not routed: so its repeat is no repeat. */
+static void forget_new(struct conn *conn, const struct mqtt_publish *p, const struct known *known)
+{
+    if (p->message.qos == QOS_EXACTLY_ONCE && known->message_id == 0)
+        (void)session_receive_end(conn->session, p->packet_id);
 }
 
 static void count(const struct conn *conn, const struct mqtt_publish *p)
@@ -270,8 +288,11 @@ void on_publish(struct conn *conn, const struct frame_header *header, struct byt
     struct route_result result = {.is_matched = true};
     if (known.is_repeat)
         result = settled_so_far(conn);
-    else if (refusal == REASON_SUCCESS && !route_passing(conn, &p, known.message_id, &result))
+    else if (refusal == REASON_SUCCESS && !route_passing(conn, &p, known.message_id, &result)) {
+        forget_new(conn, &p, &known);
         conn_close(conn, REASON_UNSPECIFIED_ERROR);
+        return;
+    }
     if (!result.is_matched)
         refusal = REASON_NO_MATCHING_SUBSCRIBERS;
     if (result.is_refused)
@@ -286,41 +307,54 @@ bool on_publish_register(struct conn *conn)
     struct session *s = conn->session;
     if (s->publisher == NULL)
         s->publisher = publishers_add(&protocol_of(conn)->router->publishers, conn);
+    else if (s->publisher->conn == NULL)
+        publishers_return(s->publisher, conn);
     return s->publisher != NULL;
 }
 
 /* -- the answer -- */
 
+/* Told so, the client may use the id for another message. */
 static void take_back(struct conn *conn, uint16_t packet_id)
 {
     if (session_receive_end(conn->session, packet_id))
         (void)entry_receive_end(&protocol_of(conn)->router->journal, conn->session, packet_id);
 }
 
-/* All workers have it: a repeat after a restart needs no routing. */
-static void make_sure(struct conn *conn, uint16_t packet_id)
+/* Was this message refused on an earlier connection, without the client knowing? */
+static bool is_lost(const struct conn *conn, const struct publisher_ack *ack)
 {
-    struct journal *journal = &protocol_of(conn)->router->journal;
-    if (session_is_receiving(conn->session, packet_id))
-        (void)entry_received(journal, conn->session, packet_id, 0, true);
+    const struct receiving *r =
+        ack->type == PACKET_PUBREC ? session_receiving(conn->session, ack->packet_id) : NULL;
+    return r != NULL && r->is_lost;
 }
 
-void on_publish_answer(struct conn *conn, const struct publisher_ack *ack)
+static bool is_refusal(const struct publisher_ack *ack)
 {
-    bool is_refused = ack->reason == WHY_DISK || ack->reason == WHY_QUEUE;
-    if (conn->state != CONN_OPEN)
-        return;
-    /* Before 5.0 nobody can be told: the client comes again with the same id. */
-    if (is_refused && conn->version != MQTT_V5) {
-        conn_close(conn, ack->reason);
-        return;
-    }
-    if (is_refused && ack->type == PACKET_PUBREC)
-        take_back(conn, ack->packet_id);
-    else if (ack->type == PACKET_PUBREC && ack->has_crossed)
-        make_sure(conn, ack->packet_id);
+    return ack->reason == WHY_DISK || ack->reason == WHY_QUEUE;
+}
+
+static void answer(struct conn *conn, const struct publisher_ack *ack)
+{
     kill_point("ack-due");
     reply_ack(conn, ack);
     publishers_acknowledged(conn->session->publisher);
     on_disconnect_settled(conn);
+}
+
+void on_publish_answer(struct conn *conn, const struct publisher_ack *ack)
+{
+    struct publisher_ack told = *ack;
+    if (is_lost(conn, ack) && !is_refusal(ack))
+        told.reason = WHY_DISK;
+    /* Before 5.0 nobody can be told: the client comes again with the same id. */
+    bool can_tell = conn->state == CONN_OPEN && (!is_refusal(&told) || conn->version == MQTT_V5);
+    if (can_tell && is_refusal(&told) && told.type == PACKET_PUBREC)
+        take_back(conn, told.packet_id);
+    else if (told.type == PACKET_PUBREC)
+        publishers_note(conn->session->publisher, &told);
+    if (can_tell)
+        answer(conn, &told);
+    else if (conn->state == CONN_OPEN)
+        conn_close(conn, told.reason);
 }

@@ -9,7 +9,6 @@
 #include "common/conf/conf.h"
 #include "worker/net/conn.h"
 #include "worker/net/handoff.h"
-#include "worker/protocol/unsure.h"
 #include "worker/route/router.h"
 #include "worker/session/session.h"
 
@@ -24,7 +23,6 @@ struct protocol {
     struct handoff *handoff;
     struct session_table sessions;
     struct list_node pending;            /* SUBSCRIBEs that wait for the store, by serial */
-    struct unsure unsure;                /* QoS 2 messages from before a restart */
     struct settle_queue unsettled_wills; /* published ones, which are kept till then; */
     struct list_node published_wills;    /* whose they are, in the same order */
 };

@@ -132,15 +132,13 @@ static void take_received(struct restore *restore, const struct record_journal *
     struct session *s = restore->session;
     if (session_is_receiving(s, record->packet_id))
         return;
-    if (!session_receive_begin(s, record->packet_id))
+    struct receiving *r = session_receive_begin(s, record->packet_id);
+    if (r == NULL)
         no_memory();
     s->receiving_old = s->receiving_count;
     /* What a predecessor had put into rings to other workers is still there. */
-    bool is_lost = record->unsure || !restore->is_successor;
-    bool is_unsure = record->message_id != 0 && is_lost;
-    if (is_unsure &&
-        !unsure_add(&restore->protocol->unsure, s, record->packet_id, record->message_id))
-        no_memory();
+    r->message_id = record->message_id;
+    r->is_lost = record->message_id != 0 && (record->unsure || !restore->is_successor);
 }
 
 static uint8_t state_of(const struct record_journal *record)
@@ -249,7 +247,6 @@ static void begin(struct restore *restore, const struct record_journal *record)
     if (!restore->is_begun)
         return;
     lifecycle_free_all(restore->protocol);
-    unsure_done(&restore->protocol->unsure);
     had_done(&router->had);
     router_use_run(router, record->run);
 }

@@ -192,10 +192,12 @@ static bool fits_queue(const struct router *router, const struct session *sessio
     return session_has_room(session, (uint32_t)size, t->queued_messages_max, t->queued_bytes_max);
 }
 
-bool deliver_is_known(struct router *router, const struct session *session, uint64_t message_id)
+bool deliver_is_known(struct router *router, struct session *session, uint64_t message_id)
 {
-    return session_has_message(session, message_id) ||
-           had_contains(&router->had, session->number, message_id);
+    struct delivery *d = session_find_message(session, message_id);
+    if (d != NULL)
+        entry_again(&router->journal, session, d);
+    return d != NULL || had_contains(&router->had, session->number, message_id);
 }
 
 /* By a predecessor, which died before the journal had to know. */

@@ -32,8 +32,9 @@ void deliver_live(struct router *router, struct subscription *subscription,
                   struct publication *publication);
 
 /* Has the session, or had it before a restart, this message, which comes once more? Looks
- * at all that it has. */
-bool deliver_is_known(struct router *router, const struct session *session, uint64_t message_id);
+ * at all that it has. An entry that may not be on disk is put again: who waits for what this
+ * makes of the message waits for that. */
+bool deliver_is_known(struct router *router, struct session *session, uint64_t message_id);
 
 /* What would become of a live message, from best to worst. */
 enum deliver_prospect {

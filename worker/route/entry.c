@@ -70,6 +70,12 @@ void entry_queued(struct journal *journal, struct session *session, struct deliv
         put_new(journal, session, delivery);
 }
 
+void entry_again(struct journal *journal, const struct session *session, struct delivery *delivery)
+{
+    if (delivery->seq != 0 && delivery->serial > journal_kept(journal))
+        put(journal, session, delivery, delivery->message != NULL);
+}
+
 void entry_paged(struct journal *journal, struct session *session, struct record_journal *record,
                  struct message *message)
 {

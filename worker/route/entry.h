@@ -12,6 +12,8 @@
 
 /* A delivery that is queued, if it has no entry yet. */
 void entry_queued(struct journal *journal, struct session *session, struct delivery *delivery);
+/* A delivery that has its entry, which may not be on disk: it is put once more. */
+void entry_again(struct journal *journal, const struct session *session, struct delivery *delivery);
 /* A delivery that is queued on disk only. `record` says how it goes out: qos, retain, ids,
  * repeat; and is completed. The message counts it as kept, for the caller to take back. */
 void entry_paged(struct journal *journal, struct session *session, struct record_journal *record,

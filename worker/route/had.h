@@ -3,7 +3,7 @@
 
 /*
  * Which sessions had a QoS 2 message before everything died whose publisher may repeat it
- * (worker/protocol/unsure.h): they must not get it again, though it is not in their queue
+ * (struct receiving): they must not get it again, though it is not in their queue
  * any more. As many as publishers had open then; they stay as long as the process.
  */
 

@@ -1,6 +1,7 @@
 #include "worker/route/publisher.h"
 
 #include "common/base/check.h"
+#include "common/mqtt/packet.h"
 #include "worker/net/conn.h"
 #include "worker/net/loop.h"
 #include "worker/route/entry.h"
@@ -12,9 +13,15 @@
 /* A handle is a slot's index and a round that makes it unique for long. */
 enum { INDEX_BITS = 22, INDEX_MASK = (1 << INDEX_BITS) - 1, SLOTS_MIN = 64 };
 
+static void on_unheard(struct settle_queue *queue, const struct publisher_ack *ack)
+{
+    publishers_note(list_owner(queue, struct publisher, unsettled), ack);
+}
+
 void publishers_init(struct publishers *publishers, struct loop *loop, struct stats stats,
                      struct settle *settle, struct journal *journal)
 {
+    settle->on_unheard = on_unheard;
     *publishers = (struct publishers){
         .loop = loop,
         .stats = stats,
@@ -100,6 +107,7 @@ struct publisher *publishers_add(struct publishers *publishers, struct conn *con
     if (p == NULL)
         return NULL;
     p->conn = conn;
+    p->session = conn->session;
     p->all = publishers;
     p->handle = publishers->round << INDEX_BITS | index;
     if (++publishers->round > UINT32_MAX >> INDEX_BITS)
@@ -117,15 +125,43 @@ void publishers_remove(struct publisher *publisher)
     wheel_stop(loop_wheel(publisher->all->loop), &publisher->hold_timer);
     settle_queue_done(&publisher->unsettled);
     publisher->conn = NULL;
+    publisher->session = NULL;
     /* While a message waits, the handle must not come to mean somebody else. */
     if (publisher->waiting == 0)
         free_slot(publisher);
 }
 
+bool publishers_leave(struct publisher *publisher)
+{
+    struct publisher *p = publisher;
+    if (p == NULL)
+        return false;
+    bool is_kept = p->session->number != 0;
+    bool has_ids = settle_queue_leave(&p->unsettled) || p->ack.type == PACKET_PUBREC;
+    if (!is_kept || !has_ids) {
+        publishers_remove(p);
+        return false;
+    }
+    wheel_stop(loop_wheel(p->all->loop), &p->hold_timer);
+    p->hold_count = 0;
+    p->is_paced = false;
+    p->conn = NULL;
+    return true;
+}
+
+void publishers_return(struct publisher *publisher, struct conn *conn)
+{
+    check(publisher->conn == NULL && publisher->session == conn->session);
+    publisher->conn = conn;
+    settle_queue_return(&publisher->unsettled, conn);
+    if (publisher->waiting > 0)
+        conn_hold(conn);
+}
+
 const struct session *publishers_session(const struct publishers *publishers, uint32_t handle)
 {
-    const struct publisher *p = find_present(publishers, handle);
-    return p == NULL ? NULL : p->conn->session;
+    const struct publisher *p = find(publishers, handle);
+    return p == NULL ? NULL : p->session;
 }
 
 void publishers_hold(struct publishers *publishers, uint32_t handle)
@@ -154,7 +190,7 @@ void publishers_message_waits(struct publishers *publishers, uint32_t handle)
 {
     /* One that is gone is here only because something waits already: no hold. */
     struct publisher *p = find(publishers, handle);
-    if (p != NULL && p->waiting++ == 0)
+    if (p != NULL && p->waiting++ == 0 && p->conn != NULL)
         conn_hold(p->conn);
 }
 
@@ -178,7 +214,7 @@ static void acknowledge(struct publisher *p, const struct publisher_ack *ack, ui
     bool begins = ack->begun != 0 && !reason_is_error((enum mqtt_reason)ack->reason);
     uint64_t unsure = workers == 0 && !ack->is_repeat ? 0 : ack->begun;
     if (begins)
-        (void)entry_received(p->all->journal, p->conn->session, ack->packet_id, unsure, true);
+        (void)entry_received(p->all->journal, p->session, ack->packet_id, unsure, true);
     settle_acknowledge(settle, &p->unsettled, ack, workers, kept);
 }
 
@@ -190,15 +226,16 @@ void publishers_message_done(struct publishers *publishers, uint32_t handle)
     check(p->waiting > 0);
     if (--p->waiting > 0)
         return;
-    if (p->conn == NULL) {
+    if (p->session == NULL) {
         free_slot(p);
         return;
     }
     struct publisher_ack ack = p->ack;
-    p->ack.packet_id = 0;
+    p->ack = (struct publisher_ack){0};
     if (ack.packet_id != 0)
         acknowledge(p, &ack, p->ack_workers, p->ack_kept);
-    conn_unhold(p->conn);
+    if (p->conn != NULL)
+        conn_unhold(p->conn);
 }
 
 void publishers_acknowledge(struct publisher *publisher, const struct publisher_ack *ack,
@@ -212,6 +249,21 @@ void publishers_acknowledge(struct publisher *publisher, const struct publisher_
     publisher->ack = *ack;
     publisher->ack_workers = workers;
     publisher->ack_kept = kept;
+}
+
+void publishers_note(struct publisher *publisher, const struct publisher_ack *ack)
+{
+    struct session *session = publisher->session;
+    struct receiving *r = session_receiving(session, ack->packet_id);
+    if (r == NULL)
+        return;
+    if (ack->reason == WHY_DISK || ack->reason == WHY_QUEUE) {
+        r->is_lost = r->message_id != 0;
+    } else if (!r->is_lost) {
+        r->message_id = 0;
+        if (ack->has_crossed)
+            (void)entry_received(publisher->all->journal, session, ack->packet_id, 0, true);
+    }
 }
 
 void publishers_pace(struct publisher *publisher, uint32_t open_max)

@@ -29,7 +29,8 @@ struct loop;
 struct session;
 
 struct publisher {
-    struct conn *conn; /* NULL: gone, but a message of its still waits */
+    struct conn *conn;       /* NULL: gone, but a message of its still waits */
+    struct session *session; /* NULL: gone, too */
     struct publishers *all;
     struct wheel_timer hold_timer;
     struct settle_queue unsettled;
@@ -59,8 +60,13 @@ void publishers_done(struct publishers *publishers);
 
 /* Registers a connection; done at its first PUBLISH. NULL without memory. */
 struct publisher *publishers_add(struct publishers *publishers, struct conn *conn);
-/* The connection ends: what it waited for is forgotten. NULL is allowed. */
+/* The session ends: what it waited for is forgotten. NULL is allowed. */
 void publishers_remove(struct publisher *publisher);
+/* The connection ends. False: it is removed. True: its session is kept, and waits on for what
+ * becomes of its QoS 2 messages. NULL is allowed. */
+bool publishers_leave(struct publisher *publisher);
+/* Its session, which waited on, publishes on another connection. */
+void publishers_return(struct publisher *publisher, struct conn *conn);
 /* The session of a publisher, or NULL when it is gone. */
 const struct session *publishers_session(const struct publishers *publishers, uint32_t handle);
 
@@ -84,6 +90,9 @@ void publishers_acknowledge(struct publisher *publisher, const struct publisher_
 /* Pauses a publisher that has sent more at QoS 1 than `open_max` and all of it waits
  * for its PUBACK, until one of them has gone out (publishers_acknowledged()). */
 void publishers_pace(struct publisher *publisher, uint32_t open_max);
+/* What a PUBREC says is certain: that the message is with all who are to have it, or that it
+ * could not be; so it is noted for a repeat, which may come on another connection. */
+void publishers_note(struct publisher *publisher, const struct publisher_ack *ack);
 /* An acknowledgement went out. */
 void publishers_acknowledged(struct publisher *publisher);
 

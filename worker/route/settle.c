@@ -1,7 +1,7 @@
 /*
  * An entry is a run of words:
  *
- *   packet id (16) | reason (16) | refused (1) | type (7) | number of words n (24)
+ *   packet id (16) | reason (16) | refused (1) | unheard (1) | type (6) | number of words n (24)
  *   n times, of another worker: to be taken only (26) | worker (6) | position in the ring
  *                                                                    to it (32)
  *            of this one:   count (26) | worker (6) | serial of the last record (32)
@@ -18,7 +18,7 @@ enum {
     CAPACITY_MIN = 16,
     TYPE_SHIFT = 24,
     COUNT_MASK = (1 << TYPE_SHIFT) - 1,
-    TYPE_MASK = 0x7F,
+    TYPE_MASK = 0x3F,
     WORKER_SHIFT = 32,
     WORKER_MASK = MESH_PEERS_MAX - 1,
     RECORDS_SHIFT = 38,
@@ -32,6 +32,7 @@ enum {
 #define ANYTHING UINT64_MAX
 
 #define REFUSED (UINT64_C(1) << 31)
+#define UNHEARD (UINT64_C(1) << 30)
 
 void settle_init(struct settle *settle, struct mesh *mesh, const struct journal *journal,
                  void (*on_ack)(struct conn *conn, const struct publisher_ack *ack))
@@ -53,10 +54,14 @@ void settle_queue_done(struct settle_queue *queue)
     settle_queue_init(queue, NULL);
 }
 
-static void tell(const struct settle *s, const struct settle_queue *q,
-                 const struct publisher_ack *ack)
+static void tell(const struct settle *s, struct settle_queue *q, const struct publisher_ack *ack,
+                 bool is_unheard)
 {
-    if (q->conn == NULL)
+    if (is_unheard && ack->type == PACKET_PUBREC)
+        s->on_unheard(q, ack);
+    else if (is_unheard)
+        return;
+    else if (q->conn == NULL)
         s->on_settled(s->owner);
     else
         s->on_ack(q->conn, ack);
@@ -65,6 +70,30 @@ static void tell(const struct settle *s, const struct settle_queue *q,
 static uint64_t *word(const struct settle_queue *q, uint32_t index)
 {
     return &q->words[index & (q->capacity - 1)];
+}
+
+static uint32_t next_entry(const struct settle_queue *q, uint32_t entry)
+{
+    return entry + 1 + ((uint32_t)*word(q, entry) & COUNT_MASK);
+}
+
+bool settle_queue_leave(struct settle_queue *queue)
+{
+    bool has_ids = false;
+    for (uint32_t i = queue->first; i != queue->end; i = next_entry(queue, i)) {
+        *word(queue, i) |= UNHEARD;
+        has_ids = has_ids || (*word(queue, i) >> TYPE_SHIFT & TYPE_MASK) == PACKET_PUBREC;
+    }
+    queue->puback_count = 0;
+    queue->conn = NULL;
+    queue->is_left = true;
+    return has_ids;
+}
+
+void settle_queue_return(struct settle_queue *queue, struct conn *conn)
+{
+    queue->conn = conn;
+    queue->is_left = false;
 }
 
 bool settle_queue_is_empty(const struct settle_queue *queue)
@@ -105,7 +134,7 @@ static void append(struct settle *s, struct settle_queue *q, const struct publis
     make_room(q, 1 + count);
     *word(q, q->end++) = (uint64_t)ack->packet_id << PACKET_SHIFT |
                          (uint64_t)ack->reason << REASON_SHIFT | (uint64_t)ack->type << TYPE_SHIFT |
-                         count;
+                         (q->is_left ? UNHEARD : 0) | count;
     for (; workers != 0; workers &= workers - 1) {
         uint64_t worker = (uint64_t)__builtin_ctzll(workers);
         *word(q, q->end++) = (ack->takers >> worker & 1) << RECORDS_SHIFT | worker << WORKER_SHIFT |
@@ -121,11 +150,11 @@ void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
                         const struct publisher_ack *ack, uint64_t workers, uint64_t kept)
 {
     if (workers == 0 && kept == 0 && settle_queue_is_empty(queue)) {
-        tell(settle, queue, ack);
+        tell(settle, queue, ack, queue->is_left);
         return;
     }
     append(settle, queue, ack, workers, kept);
-    queue->puback_count += ack->type == PACKET_PUBACK;
+    queue->puback_count += ack->type == PACKET_PUBACK && !queue->is_left;
 }
 
 static unsigned worker_of(uint64_t word)
@@ -183,8 +212,9 @@ static void send_first(struct settle *s, struct settle_queue *q)
         .has_crossed = has_crossed(s, q),
     };
     q->first += 1 + ((uint32_t)head & COUNT_MASK);
-    q->puback_count -= ack.type == PACKET_PUBACK;
-    tell(s, q, &ack);
+    if ((head & UNHEARD) == 0)
+        q->puback_count -= ack.type == PACKET_PUBACK;
+    tell(s, q, &ack, (head & UNHEARD) != 0);
 }
 
 void settle_release(struct settle *settle)
@@ -256,7 +286,7 @@ static void refuse_waiting(struct settle *s, uint64_t serial, enum mqtt_reason r
 {
     list_for_each(node, &s->waiting) {
         struct settle_queue *q = list_owner(node, struct settle_queue, node);
-        for (uint32_t i = q->first; i != q->end; i += 1 + ((uint32_t)*word(q, i) & COUNT_MASK))
+        for (uint32_t i = q->first; i != q->end; i = next_entry(q, i))
             if (waits_for(s, q, i, serial))
                 refuse(word(q, i), reason);
     }
@@ -298,7 +328,7 @@ void settle_refuse_position(struct settle *settle, unsigned worker, uint32_t pos
     uint32_t least = UINT32_MAX;
     list_for_each(node, &settle->waiting) {
         struct settle_queue *q = list_owner(node, struct settle_queue, node);
-        for (uint32_t i = q->first; i != q->end; i += 1 + ((uint32_t)*word(q, i) & COUNT_MASK)) {
+        for (uint32_t i = q->first; i != q->end; i = next_entry(q, i)) {
             uint32_t d = distance(settle, q, i, worker, position);
             if (d < least) {
                 least = d;

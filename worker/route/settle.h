@@ -24,6 +24,7 @@
 
 struct conn;
 struct journal;
+struct settle_queue;
 
 struct publisher_ack {
     uint16_t packet_id; /* 0: none */
@@ -45,6 +46,8 @@ struct settle {
     /* The same for a queue that has no connection: the entry is settled. */
     void (*on_settled)(void *owner);
     void *owner;
+    /* A PUBREC whose connection is gone is settled. */
+    void (*on_unheard)(struct settle_queue *queue, const struct publisher_ack *ack);
 };
 
 /* Embedded in its publisher. */
@@ -56,6 +59,7 @@ struct settle_queue {
     uint32_t first;    /* both run freely */
     uint32_t end;
     uint32_t puback_count; /* PUBACKs among the entries */
+    bool is_left;          /* its connection is gone, and it waits for the next */
 };
 
 void settle_init(struct settle *settle, struct mesh *mesh, const struct journal *journal,
@@ -63,6 +67,11 @@ void settle_init(struct settle *settle, struct mesh *mesh, const struct journal 
 void settle_queue_init(struct settle_queue *queue, struct conn *conn);
 /* Forgets what waits. */
 void settle_queue_done(struct settle_queue *queue);
+/* The connection is gone: PUBRECs wait on, for on_unheard(); all else is forgotten. False when
+ * there is no PUBREC. */
+bool settle_queue_leave(struct settle_queue *queue);
+/* There is another connection, to which new entries belong. */
+void settle_queue_return(struct settle_queue *queue, struct conn *conn);
 bool settle_queue_is_empty(const struct settle_queue *queue);
 
 /* Sends the acknowledgement now, or when all of `workers` (a bit each) have settled

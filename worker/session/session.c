@@ -230,20 +230,20 @@ bool session_has_room(const struct session *session, uint32_t size, uint32_t mes
     return bytes_max == 0 || session->queued_bytes + paged_bytes + size <= bytes_max;
 }
 
-static bool has_message(const struct list_node *list, uint64_t message_id)
+static struct delivery *find_message(const struct list_node *list, uint64_t message_id)
 {
     list_for_each(node, list) {
-        const struct delivery *d = list_owner(node, struct delivery, node);
+        struct delivery *d = list_owner(node, struct delivery, node);
         if (d->message != NULL && d->message->id == message_id)
-            return true;
+            return d;
     }
-    return false;
+    return NULL;
 }
 
-bool session_has_message(const struct session *session, uint64_t message_id)
+struct delivery *session_find_message(const struct session *session, uint64_t message_id)
 {
-    return has_message(&session->queue, message_id) ||
-           has_message(&session->inflight.order, message_id);
+    struct delivery *d = find_message(&session->queue, message_id);
+    return d != NULL ? d : find_message(&session->inflight.order, message_id);
 }
 
 bool session_window_is_open(const struct session *session)
@@ -254,7 +254,7 @@ bool session_window_is_open(const struct session *session)
 static unsigned find_receiving(const struct session *s, uint16_t packet_id)
 {
     unsigned i = 0;
-    while (i < s->receiving_count && s->receiving[i] != packet_id)
+    while (i < s->receiving_count && s->receiving[i].packet_id != packet_id)
         i++;
     return i;
 }
@@ -264,22 +264,29 @@ bool session_is_receiving(const struct session *session, uint16_t packet_id)
     return find_receiving(session, packet_id) < session->receiving_count;
 }
 
-bool session_receive_begin(struct session *session, uint16_t packet_id)
+struct receiving *session_receiving(const struct session *session, uint16_t packet_id)
+{
+    unsigned i = find_receiving(session, packet_id);
+    return i == session->receiving_count ? NULL : &session->receiving[i];
+}
+
+struct receiving *session_receive_begin(struct session *session, uint16_t packet_id)
 {
     if (session->receiving_count == session->receiving_capacity) {
         unsigned capacity = session->receiving_capacity == 0 ? 8U
                                                              : session->receiving_capacity * 2U;
         if (capacity > UINT16_MAX)
             capacity = UINT16_MAX;
-        uint16_t *ids = realloc(session->receiving, capacity * sizeof(*ids));
+        struct receiving *ids = realloc(session->receiving, capacity * sizeof(*ids));
         if (ids == NULL)
-            return false;
+            return NULL;
         session->receiving = ids;
         session->receiving_capacity = (uint16_t)capacity;
     }
     check(session->receiving_count < session->receiving_capacity);
-    session->receiving[session->receiving_count++] = packet_id;
-    return true;
+    struct receiving *r = &session->receiving[session->receiving_count++];
+    *r = (struct receiving){.packet_id = packet_id};
+    return r;
 }
 
 bool session_receive_end(struct session *session, uint16_t packet_id)

@@ -34,6 +34,13 @@ struct will {
     bool is_restored; /* it may have been published before */
 };
 
+/* A QoS 2 id from the client, between PUBLISH and PUBREL. */
+struct receiving {
+    uint64_t message_id; /* 0: all who are to have the message have it for good */
+    uint16_t packet_id;
+    bool is_lost; /* some may not: when the client repeats the message, it is routed again */
+};
+
 struct session_table;
 
 struct session {
@@ -45,9 +52,9 @@ struct session {
     struct paging *paging;          /* what waits behind the queue, on disk; NULL: nothing */
     struct inflight inflight;       /* towards the client */
     struct will *will;              /* NULL: none */
-    struct publisher *publisher;    /* NULL: has not published on this connection */
+    struct publisher *publisher;    /* NULL: has not published, and nothing of it waits */
     struct pending *pending;        /* an answer that waits (worker/protocol/pending.h) */
-    uint16_t *receiving;            /* QoS 2 ids from the client, between PUBLISH and PUBREL */
+    struct receiving *receiving;    /* QoS 2 ids from the client */
     struct alias_in *alias_in;
     struct alias_out *alias_out;
     struct wheel_timer timer; /* offline: will due, or the session's end */
@@ -132,15 +139,18 @@ struct delivery *session_take_last(struct session *session);
 /* Would one more delivery of this size stay within the limits (0: none)? */
 bool session_has_room(const struct session *session, uint32_t size, uint32_t messages_max,
                       uint64_t bytes_max);
-/* Is this message in its queue, or in flight with its body? Looks at all of them. */
-bool session_has_message(const struct session *session, uint64_t message_id);
+/* The delivery of this message in its queue, or in flight with its body; or NULL. Looks at
+ * all of them. */
+struct delivery *session_find_message(const struct session *session, uint64_t message_id);
 /* May another delivery be put in flight now? */
 bool session_window_is_open(const struct session *session);
 
 /* QoS 2 ids of messages that came from the client [MQTT-4.3.3-10]. */
 bool session_is_receiving(const struct session *session, uint16_t packet_id);
-/* False without memory. The id is not in yet. */
-bool session_receive_begin(struct session *session, uint16_t packet_id);
+/* NULL: the id is not in. Valid until one comes or goes. */
+struct receiving *session_receiving(const struct session *session, uint16_t packet_id);
+/* NULL without memory. The id is not in yet. */
+struct receiving *session_receive_begin(struct session *session, uint16_t packet_id);
 /* How many of them count against the quota of this connection [MQTT 5.0, 4.9]. */
 uint32_t session_receive_open(const struct session *session);
 /* False when the id was unknown. */
