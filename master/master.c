@@ -38,10 +38,10 @@ enum state {
 };
 
 enum {
-    STOP_MAX_MS = 4000,      /* the workers' time to drain, then SIGKILL */
-    STOP_STORE_MIN_MS = 800, /* the store's time after the last worker */
+    STOP_MAX_MS = 4000,      /* the workers' time without progress, then SIGKILL */
+    STOP_STORE_MIN_MS = 800, /* the store's after the last worker */
     STOP_DISK_MIN_MS = 8000, /* ... when it has a disk to write to */
-    HURRY_MAX_MS = 700,      /* the same two after a second SIGTERM */
+    HURRY_MAX_MS = 700,      /* the same two, in all, after a second SIGTERM */
     HURRY_STORE_MS = 200,
     START_POLL_MS = 10,   /* until all heartbeats are seen */
     RETRY_MS = 100,       /* for a word to a child whose socket is full */
@@ -58,6 +58,7 @@ struct master {
     bool reload_wanted;
     bool is_hurried;
     uint64_t stop_at_ms; /* SIGKILL to whom STOP was not enough */
+    uint64_t stop_steps; /* that had been taken when it was set */
     uint64_t watch_at_ms;
     int background_fd; /* of daemonize_start(); -1 */
     struct assets assets;
@@ -169,6 +170,12 @@ static void reload(struct master *master)
 
 /* -- stop -- */
 
+static void ask_to_stop(struct child *child)
+{
+    child->stop_wanted = true;
+    child->is_stopping = true;
+}
+
 static void begin_stop(struct master *master)
 {
     uint64_t now_ms = clock_now_ms();
@@ -186,7 +193,7 @@ static void begin_stop(struct master *master)
     master->state = STATE_STOP_WORKERS;
     master->stop_at_ms = now_ms + STOP_MAX_MS;
     for (unsigned i = 0; i < master->assets.region.worker_count; i++)
-        master->children[i].stop_wanted = true;
+        ask_to_stop(&master->children[i]);
 }
 
 static void give_up(struct master *master, int exit_code)
@@ -204,8 +211,26 @@ static bool is_running(const struct master *master, unsigned first, unsigned end
     return false;
 }
 
+static uint64_t store_patience_ms(const struct master *master)
+{
+    return master->conf->persistence ? STOP_DISK_MIN_MS : STOP_STORE_MIN_MS;
+}
+
+/* Who goes on is waited for: there may be very many sessions, or a slow disk. */
+static void be_patient(struct master *master, uint64_t now_ms)
+{
+    const struct region *region = &master->assets.region;
+    uint64_t steps = stats_sum(region, STAT_stop_steps) + stats_sum(region, STAT_durable_commits);
+    if (steps == master->stop_steps || master->is_hurried)
+        return;
+    master->stop_steps = steps;
+    master->stop_at_ms =
+        now_ms + (master->state == STATE_STOP_STORE ? store_patience_ms(master) : STOP_MAX_MS);
+}
+
 static void kill_late(struct master *master, uint64_t now_ms)
 {
+    be_patient(master, now_ms);
     if (now_ms < master->stop_at_ms)
         return;
     for (unsigned i = 0; i < master->child_count; i++) {
@@ -221,11 +246,10 @@ static void kill_late(struct master *master, uint64_t now_ms)
 
 static void stop_store(struct master *master, uint64_t now_ms)
 {
-    uint64_t calm_ms = master->conf->persistence ? STOP_DISK_MIN_MS : STOP_STORE_MIN_MS;
-    uint64_t least_ms = now_ms + (master->is_hurried ? HURRY_STORE_MS : calm_ms);
+    uint64_t least_ms = now_ms + (master->is_hurried ? HURRY_STORE_MS : store_patience_ms(master));
     if (master->stop_at_ms < least_ms)
         master->stop_at_ms = least_ms;
-    master->children[region_store_slot(&master->assets.region)].stop_wanted = true;
+    ask_to_stop(&master->children[region_store_slot(&master->assets.region)]);
     master->state = STATE_STOP_STORE;
 }
 

@@ -39,7 +39,8 @@ struct child {
     bool stop_wanted;
     bool dump_wanted;
     bool save_wanted;
-    bool is_killed; /* SIGKILL was sent */
+    bool is_stopping; /* was asked to; it need not answer pings */
+    bool is_killed;   /* SIGKILL was sent */
     uint64_t started_ms;
     uint64_t restart_at_ms; /* without a process: when to start one */
     unsigned deaths;        /* in a row, without a minute of life between */

@@ -89,7 +89,8 @@ static uint64_t next_run(const struct watch *watch, const struct child *children
     for (unsigned i = 0; i < count; i++) {
         uint64_t kill_at_ms = children[i].unanswered_ms + watch->answer_max_ms;
         bool is_asked = children[i].unanswered_ms != 0 && !children[i].is_killed;
-        if (children[i].pid != 0 && is_asked && kill_at_ms < at_ms)
+        bool is_judged = children[i].pid != 0 && !children[i].is_stopping;
+        if (is_judged && is_asked && kill_at_ms < at_ms)
             at_ms = kill_at_ms;
     }
     return at_ms;
@@ -110,7 +111,7 @@ uint64_t watch_run(struct watch *watch, struct child *children, unsigned count, 
 {
     forgive(watch, children, count, now_ms);
     for (unsigned i = 0; i < count; i++)
-        if (children[i].pid != 0)
+        if (children[i].pid != 0 && !children[i].is_stopping)
             check_child(watch, &children[i], now_ms);
     if (now_ms >= watch->ping_at_ms) {
         for (unsigned i = 0; i < count; i++)

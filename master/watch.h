@@ -4,7 +4,8 @@
 /*
  * Is everybody alive? The master pings its children; each answers through its
  * heartbeat. Who does not answer in time is killed, and replaced like any other
- * that died. The service manager hears from us only while nobody hangs.
+ * that died; one that was asked to stop is the master's to judge. The service manager hears from us
+ * only while nobody hangs.
  */
 
 #include "master/notify.h"

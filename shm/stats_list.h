@@ -34,9 +34,10 @@
     STAT(route_misses, COUNT) \
     STAT(quarantined, COUNT) /* records set aside */ \
     STAT(log_dropped, COUNT) \
-    STAT(restored, GAUGE) /* of a worker: 1 when what was on disk is back */ \
-    STAT(drained, GAUGE)  /* of a worker that stops: 1 when its connections are gone */ \
-    STAT(turns, COUNT)    /* passes of the event loop */ \
+    STAT(restored, GAUGE)   /* of a worker: 1 when what was on disk is back */ \
+    STAT(drained, GAUGE)    /* of a worker that stops: 1 when its connections are gone */ \
+    STAT(stop_steps, COUNT) /* what a process has finished of its stop: grows while it goes on */ \
+    STAT(turns, COUNT)      /* passes of the event loop */ \
     STAT(respawns, COUNT) \
     STAT(live_refused, COUNT)         /* writes that the live store had no room for */ \
     STAT(durable_records, COUNT)      /* of the journal, taken by the committer */ \

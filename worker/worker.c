@@ -38,7 +38,7 @@ enum {
     STORE_WAIT_STEP_MS = 5,
     STORE_WAIT_MAX_MS = 10000,
     POLL_MS = 5,        /* between looks whether the other workers are as far */
-    DRAIN_MAX_MS = 1500 /* for the last bytes to the clients at a stop */
+    DRAIN_MAX_MS = 1500 /* at a stop, without any progress */
 };
 
 struct worker {
@@ -56,7 +56,8 @@ struct worker {
     struct sys_topics *sys; /* worker 0 */
     struct loop_watch bell_watch;
     struct loop_watch control_watch;
-    uint64_t drain_until_ms; /* 0: not stopping */
+    uint64_t drain_until_ms; /* if nothing goes on; 0: not stopping */
+    uint64_t drain_steps;    /* what had been done of it when that was set */
     bool is_serving;         /* takes connections */
     bool has_work;           /* do not sleep before the next turn */
     bool is_last_look;       /* nobody produces any more: what is there now is the last */
@@ -132,8 +133,7 @@ static void begin_stop(struct worker *w)
         return;
     w->drain_until_ms = loop_now_ms(w->loop) + DRAIN_MAX_MS;
     accept_stop(w->acceptors);
-    list_for_each(node, &w->conns.all)
-        conn_close(list_owner(node, struct conn, all_node), REASON_SERVER_SHUTTING_DOWN);
+    conn_close_all(&w->conns, REASON_SERVER_SHUTTING_DOWN);
 }
 
 static void take_conf(struct worker *w, const struct conf_tunable *tunable)
@@ -452,12 +452,26 @@ static bool is_drained(struct worker *w)
     return false;
 }
 
+/* Connections that ended, what came to the disk, wills that are where they belong. All of
+ * it ends some time, so a stop that goes on is waited for, by the master too. */
+static void note_progress(struct worker *w)
+{
+    uint64_t steps = w->router.journal.confirmed + w->protocol.unsettled_wills.first -
+                     w->conns.count - w->conns.left_to_close;
+    if (steps == w->drain_steps)
+        return;
+    w->drain_steps = steps;
+    w->drain_until_ms = clock_now_ms() + DRAIN_MAX_MS;
+    stats_add(w->router.stats, STAT_stop_steps, 1);
+}
+
 static bool is_done(struct worker *w)
 {
     if (w->is_orphan)
         return true;
     if (w->drain_until_ms == 0)
         return false;
+    note_progress(w);
     return clock_now_ms() >= w->drain_until_ms || is_drained(w);
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 import packets
 import wire
+from courtier import TROUBLE
 from flows import KEEP, cut_after_all, keep, numbers, publish_numbers
 from packets import V311, Prop, Type, Will
 
@@ -87,6 +88,29 @@ def test_will_of_connected_client_comes_once(broker, restart):
     restart()
     broker.process.settle()
     assert wills(broker, watcher) == []
+
+
+@PERSISTENCE
+@pytest.mark.one_shape
+def test_stop_with_many_connections_saves_all(broker):
+    """Each has a will, and a message that it does not acknowledge."""
+    count = 1200
+    watcher = subscriber(broker, broker.topic("will"))
+    clients = []
+    for i in range(count):
+        clients.append(broker.connect(will=Will(broker.topic("will"), b"%d" % i, 2), **KEEP))
+        clients[i].subscribe(broker.topic(f"{i % 40}"), qos=1)
+    publisher = broker.connect(**KEEP)
+    for i in range(40):
+        publisher.publish(broker.topic(f"{i}"), "kept", 1)
+    since = broker.process.log_position()
+    broker.restart()
+    assert not broker.process.find_log(TROUBLE, since)
+    watcher = back(broker, watcher)
+    assert sorted(wire.payloads(watcher.receive(count))) == sorted(b"%d" % i for i in range(count))
+    wire.expect_nothing(watcher, broker.connect())
+    for client in clients[::40]:
+        assert wire.payloads(back(broker, client.client_id).receive(1)) == [b"kept"]
 
 
 @PERSISTENCE

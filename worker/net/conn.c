@@ -14,6 +14,7 @@ enum {
     LAST_BYTES_MS = 1000,
     LOW_WATER_SHARE = 8, /* of output_buffer_max */
     RESUMED_PER_TURN = 256,
+    CLOSED_PER_TURN = 128,
     DISCONNECT_SIZE_MAX = 16 + REASON_WHY_SIZE_MAX
 };
 
@@ -50,8 +51,23 @@ static void tell_end(struct conn *conn)
     conn->context->events->on_end(conn, conn->end_reason);
 }
 
+/* Those that it has closed wait behind those that it has not. */
+static void close_some(struct conn_context *context)
+{
+    for (unsigned i = 0; i < CLOSED_PER_TURN && context->left_to_close > 0; i++) {
+        struct list_node *node = list_first(&context->all);
+        context->left_to_close = node == NULL ? 0 : context->left_to_close - 1;
+        if (node == NULL)
+            return;
+        list_remove(node);
+        list_push_back(&context->all, node);
+        conn_close(list_owner(node, struct conn, all_node), context->close_reason);
+    }
+}
+
 bool conn_resume_all(struct conn_context *context)
 {
+    close_some(context);
     for (unsigned i = 0; i < RESUMED_PER_TURN && !list_is_empty(&context->resume); i++) {
         struct conn *conn = list_owner(list_first(&context->resume), struct conn, resume_node);
         list_remove(&conn->resume_node);
@@ -65,7 +81,7 @@ bool conn_resume_all(struct conn_context *context)
     if (!list_is_empty(&context->resume))
         return true;
     wheel_stop(loop_wheel(context->loop), &context->resume_timer);
-    return false;
+    return context->left_to_close > 0;
 }
 
 /* -- the end -- */
@@ -118,6 +134,12 @@ static void append_disconnect(struct conn *conn, enum mqtt_reason reason, const 
 void conn_close(struct conn *conn, enum mqtt_reason reason)
 {
     conn_close_saying(conn, reason, reason_why(reason));
+}
+
+void conn_close_all(struct conn_context *context, enum mqtt_reason reason)
+{
+    context->left_to_close = context->count;
+    context->close_reason = (uint16_t)reason;
 }
 
 void conn_close_saying(struct conn *conn, enum mqtt_reason reason, const char *words)

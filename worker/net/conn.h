@@ -58,6 +58,8 @@ struct conn_context {
     struct list_node all;            /* every conn */
     void *owner;                     /* the worker, for the events */
     uint32_t count;
+    uint32_t left_to_close; /* of conn_close_all() */
+    uint16_t close_reason;
 };
 
 struct conn {
@@ -150,6 +152,9 @@ void conn_close_saying(struct conn *conn, enum mqtt_reason reason, const char *w
 /* The same after the caller has put its own last packet (CONNACK with an error)
  * into the output. */
 void conn_close_quiet(struct conn *conn, enum mqtt_reason reason);
+/* conn_close() for all that there are, some in each conn_resume_all(). No other may be
+ * made from now on. */
+void conn_close_all(struct conn_context *context, enum mqtt_reason reason);
 
 /* Takes the descriptor and the unread bytes away (hand-off); the conn is freed in
  * conn_resume_all(), without on_end(). Only in CONN_FRESH (from on_packet()) or

@@ -133,6 +133,7 @@ static void free_session(struct protocol *protocol, struct session *session)
     session_set_will(session, NULL);
     filters_remove_all(&protocol->router->filters, session);
     free_alone(session);
+    stats_add(protocol->stats, STAT_stop_steps, 1);
 }
 
 /* A map can't be walked while items leave it. */

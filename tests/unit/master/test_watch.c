@@ -142,6 +142,18 @@ static void test_watch_run_kills_worker_that_never_gets_ready(void **state)
     assert_true(scene->child.is_killed);
 }
 
+/* The master judges that by what goes on. */
+static void test_watch_run_leaves_who_stops(void **state)
+{
+    struct scene *scene = *state;
+    heartbeat_answer(&scene->region, 0, HEARTBEAT_READY);
+    run_at(scene, 1000);
+    scene->child.is_stopping = true;
+    assert_true(run_at(scene, 11000) > 11000);
+    assert_true(run_at(scene, 60000) > 60000);
+    assert_false(scene->child.is_killed);
+}
+
 static void test_watch_init_is_faster_than_managers_watchdog(void **state)
 {
     struct scene *scene = *state;
@@ -163,6 +175,7 @@ int main(void)
         STAGED(test_watch_run_kills_who_does_not_answer),
         STAGED(test_watch_run_does_not_count_while_the_machine_stood_still),
         STAGED(test_watch_run_kills_worker_that_never_gets_ready),
+        STAGED(test_watch_run_leaves_who_stops),
         STAGED(test_watch_init_is_faster_than_managers_watchdog),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

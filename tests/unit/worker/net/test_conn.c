@@ -366,6 +366,32 @@ static void test_conn_new_takes_pending_bytes(void **state)
     close_scene(&s);
 }
 
+/* Many at once would keep the others of the turn waiting. */
+static void test_conn_close_all_takes_some_per_turn(void **state)
+{
+    enum { COUNT = 300 };
+    static const struct peer PEER = {.family = AF_UNIX};
+    struct scene s;
+    int fds[COUNT][2];
+
+    open_scene(&s, state);
+    for (unsigned i = 0; i < COUNT; i++) {
+        net_pair(fds[i]);
+        conn_start(conn_new(&s.context, fds[i][0], 0, &PEER, (struct bytes){0}));
+    }
+    conn_close_all(&s.context, REASON_SERVER_SHUTTING_DOWN);
+    assert_int_equal(s.ends, 0);
+    assert_true(conn_resume_all(&s.context));
+    assert_in_range(s.ends, 1, COUNT / 2);
+    turns_until(&s, s.context.count == 0);
+    assert_int_equal(s.ends, COUNT + 1);
+    assert_int_equal(s.reason, REASON_SERVER_SHUTTING_DOWN);
+    assert_false(conn_resume_all(&s.context));
+    for (unsigned i = 0; i < COUNT; i++)
+        close(fds[i][1]);
+    close_scene(&s);
+}
+
 static void test_conn_is_small(void **state)
 {
     (void)state;
@@ -391,6 +417,7 @@ int main(void)
         BACKENDS(test_conn_context_done_ends_all),
         BACKENDS(test_conn_detach_takes_all_unread_bytes),
         BACKENDS(test_conn_new_takes_pending_bytes),
+        BACKENDS(test_conn_close_all_takes_some_per_turn),
         cmocka_unit_test(test_conn_is_small),
     };
 
