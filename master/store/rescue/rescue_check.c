@@ -33,6 +33,8 @@ static void print_rows(const struct rescue_findings *findings)
         {DURABLE_MESSAGE, "bodies and their counts"},
         {DURABLE_RETAINED, "retained messages"},
         {DURABLE_WILL, "wills"},
+        {DURABLE_UNSURE, "notes on QoS 2 messages that may be repeated"},
+        {DURABLE_ENDED, "ended sessions of which rows are left"},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         printf("%" PRIu64 " %s\n", findings->rows[kinds[i].kind], kinds[i].name);

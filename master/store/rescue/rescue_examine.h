@@ -9,7 +9,7 @@
 #include "master/store/durable/durable_key.h"
 #include "master/store/rescue/rescue_walk.h"
 
-enum { RESCUE_KINDS = DURABLE_WILL + 1 };
+enum { RESCUE_KINDS = DURABLE_ENDED + 1 };
 
 enum rescue_verdict {
     RESCUE_SOUND,

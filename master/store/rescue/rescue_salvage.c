@@ -16,7 +16,9 @@ enum { ROWS_MAX = 4096 /* of a transaction */ };
 static void note_run(struct rescue_salvage *salvage, const struct durable_key *key)
 {
     enum durable_kind kind = durable_key_kind(key);
-    if (kind < DURABLE_SESSION || kind > DURABLE_MESSAGE || key->size < DURABLE_NUMBER_PREFIX)
+    bool has_number = (kind >= DURABLE_SESSION && kind <= DURABLE_MESSAGE) ||
+                      kind == DURABLE_UNSURE || kind == DURABLE_ENDED;
+    if (!has_number || key->size < DURABLE_NUMBER_PREFIX)
         return;
     uint32_t run = (uint32_t)(durable_key_first(key) >> 32);
     if (run > salvage->run_max)

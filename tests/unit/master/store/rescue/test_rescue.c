@@ -240,6 +240,52 @@ static void test_rescue_folder_brings_back_only_what_is_lost(void **state)
     assert_rows(f, 1, 1, 1, 1);
 }
 
+static void put_rows(const struct durable_fixture *f, const struct durable_key *keys,
+                     unsigned count)
+{
+    struct durable d = open_durable(f);
+    assert_int_equal(durable_env_begin(d.env), 0);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(durable_row_put_number(d.env, &keys[i], message), 0);
+    assert_int_equal(durable_env_commit(d.env), 0);
+    durable_close(&d);
+}
+
+static bool has_row(const struct durable_fixture *f, struct durable_key key)
+{
+    struct durable d = open_durable(f);
+    assert_int_equal(durable_env_begin_read(d.env), 0);
+    bool has = durable_env_has(d.env, &key);
+    durable_env_abort(d.env);
+    durable_close(&d);
+    return has;
+}
+
+/* Who had a message is known as long as that may come once more, and no longer. */
+static void test_rescue_folder_keeps_what_is_known_of_repeated(void **state)
+{
+    const struct durable_key kept = durable_key_pair(DURABLE_UNSURE, message, session);
+    const struct durable_key gone = durable_key_pair(DURABLE_UNSURE, message + 1, session);
+    const struct durable_key keys[] = {durable_key_pair(DURABLE_RECEIVED, session, 5), kept, gone};
+    make_store(*state);
+    put_rows(*state, keys, 3);
+    assert_false(rescue(*state, true).was_damaged);
+    assert_rows(*state, 1, 1, 2, 1);
+    assert_true(has_row(*state, kept));
+    assert_true(has_row(*state, durable_key_pair(DURABLE_UNSURE, message, 0)));
+    assert_false(has_row(*state, gone));
+}
+
+static void test_rescue_folder_brings_back_no_session_that_ended(void **state)
+{
+    const struct durable_key ended = durable_key_number(DURABLE_ENDED, session);
+    make_store(*state);
+    put_rows(*state, &ended, 1);
+    assert_false(rescue(*state, true).was_damaged);
+    assert_rows(*state, 0, 0, 0, 0);
+    assert_false(has_row(*state, ended));
+}
+
 int main(void)
 {
 #define FIXTURED(test) cmocka_unit_test_setup_teardown(test, durable_fixture_open, close_fixture)
@@ -253,6 +299,8 @@ int main(void)
         FIXTURED(test_rescue_folder_gives_no_run_out_twice),
         FIXTURED(test_rescue_folder_takes_from_the_copy_what_may_be_old),
         FIXTURED(test_rescue_folder_brings_back_only_what_is_lost),
+        FIXTURED(test_rescue_folder_keeps_what_is_known_of_repeated),
+        FIXTURED(test_rescue_folder_brings_back_no_session_that_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
