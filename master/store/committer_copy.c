@@ -1,5 +1,6 @@
 #include "master/store/committer_copy.h"
 
+#include "common/base/check.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
@@ -84,6 +85,8 @@ static bool has_space(const struct committer_copy *c)
 
 static void give_up(struct committer_copy *c, int error, uint64_t now_ms)
 {
+    if (error == -EUCLEAN)
+        fatal("LMDB found the database damaged"); /* our successor looks through it */
     log_warning("The copy of the persistent data could not be renewed: %s. The old one stays.",
                 strerror(-error));
     c->at_ms = now_ms + c->interval_ms;

@@ -5,6 +5,7 @@ tests/damage/."""
 import os
 import random
 import signal
+import struct
 import subprocess
 
 import pytest
@@ -161,6 +162,43 @@ def test_copy_gives_back_what_the_file_lost(broker, damage):
 
 
 # -- while it runs --
+
+BODIES = 10  # DURABLE_MESSAGE of durable_key.h
+
+
+def spoil_leaves(path, kind):
+    """Pages that begin with a row of this kind are none any more: in place, under the map."""
+    header = struct.Struct("=QHHHH" if struct.calcsize("P") == 8 else "=IHHHH")
+    with open(path, "r+b") as file:
+        for at in range(2 * PAGE, os.path.getsize(path), PAGE):
+            file.seek(at)
+            page = file.read(PAGE)
+            flags = header.unpack_from(page)[2]
+            first = struct.unpack_from("=H", page, header.size)[0] + 8
+            if flags == 2 and first < PAGE and page[first] == kind:
+                file.seek(at + header.size - 6)
+                file.write(b"\0\0")
+
+
+@COPY
+@pytest.mark.one_shape
+def test_damage_that_a_reader_meets_is_salvaged(broker):
+    """What LMDB says of a page is not taken for the loss of one message."""
+    client_id = state_of(broker)
+    broker.restart()
+    client = broker.connect()
+    client.subscribe("$SYS/broker/store/durable/copy/bytes")
+    while int(client.expect_publish().payload) == 0:
+        pass
+    since = broker.process.log_position()
+    spoil_leaves(path_of(broker), BODIES)
+    reader = broker.connect(client_id, **KEEP)
+    broker.process.wait_log("The store .* has died: .*found the database damag", since=since)
+    broker.process.wait_log("made anew with 1 sessions", since=since)
+    assert wire.payloads(reader.receive(COUNT)) == numbers(0, COUNT)
+    broker.process.settle()
+    works(broker)
+
 
 @pytest.mark.one_shape
 def test_damage_under_a_running_broker_is_no_crash_loop(broker):

@@ -10,17 +10,20 @@
  * into the rings that it is read from again. */
 enum { HAS_ROWS_MAX = 1 << 16 };
 
-void durable_queue_take_body(struct durable *durable, struct durable_item *item)
+int durable_queue_take_body(struct durable *durable, struct durable_item *item)
 {
     struct durable_key key = durable_key_body(item->journal.message_id);
     struct bytes content;
     if (item->journal.message_id == 0)
-        return;
-    item->has_message = durable_env_get(durable->env, &key, &content) == 0 &&
-                        durable_message_decode(&durable->clock, content, &item->message);
+        return 0;
+    int r = durable_env_get(durable->env, &key, &content);
+    if (r < 0 && r != -ENOENT && r != -EBADMSG)
+        return r;
+    item->has_message = r == 0 && durable_message_decode(&durable->clock, content, &item->message);
     item->is_damaged = !item->has_message;
     item->journal.unsure = item->journal.qos == DURABLE_UNSURE_QOS &&
                            durable_unsure_is(durable, item->journal.message_id);
+    return 0;
 }
 
 int durable_queue_next(struct durable *durable, struct durable_key *key,
@@ -34,9 +37,7 @@ int durable_queue_next(struct durable *durable, struct durable_key *key,
     ret_item->key = *key;
     ret_item->is_damaged = r == -EBADMSG ||
                            !durable_row_decode(&durable->clock, key, content, &ret_item->journal);
-    if (!ret_item->is_damaged)
-        durable_queue_take_body(durable, ret_item);
-    return 0;
+    return ret_item->is_damaged ? 0 : durable_queue_take_body(durable, ret_item);
 }
 
 /* -- all of it -- */

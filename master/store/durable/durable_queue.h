@@ -16,8 +16,9 @@
  * -ENOENT at the end, or -errno. */
 int durable_queue_next(struct durable *durable, struct durable_key *key,
                        struct durable_item *ret_item);
-/* Gives the item of a delivery its body; without it the item is damaged. */
-void durable_queue_take_body(struct durable *durable, struct durable_item *item);
+/* Gives the item of a delivery its body; if that is not there, or not whole, the item is
+ * damaged. 0 or -errno. */
+int durable_queue_take_body(struct durable *durable, struct durable_item *item);
 
 /* Makes of an item, which is the first delivery that waits, a QUEUED that stands for it and
  * all behind it; moves its key to the last. 0 or -errno. */

@@ -63,8 +63,7 @@ static int take_delivery(struct durable *durable, struct durable_item *item)
 {
     if (item->journal.packet_id == 0)
         return durable_queue_sum(durable, item);
-    durable_queue_take_body(durable, item);
-    return 0;
+    return durable_queue_take_body(durable, item);
 }
 
 /* Who had it: false for the row of the message itself. */
