@@ -20,7 +20,7 @@
  *     SUBSCRIBE       session, subscription_id, options, name (filter, with $share/g/)
  *     UNSUBSCRIBE     session, name
  *     ENQUEUE         session, seq, message_id, bytes, packet_id, qos, retain, released,
- *                     repeat, ids
+ *                     repeat, ids; unsure: QoS 2, through a shared group
  *     SENT            session, seq, packet_id        is in flight now
  *     RELEASED        session, seq                   PUBREC came: the body is not needed
  *     DONE            session, seq                   acknowledged, expired, dropped
@@ -39,8 +39,8 @@
  *                     on from there), run; again, when a store process died meanwhile
  *     SESSION, SUBSCRIBE, RECEIVED, ENQUEUE, KEEP_WILL as above, with serial 0
  *     HAD             session, message_id (of any worker's session): it was done with this
- *                                   message, which may come once more; so may that of an
- *                                   ENQUEUE with `unsure`
+ *                                   message, or has it through a shared group, and it may
+ *                                   come once more; so may that of an ENQUEUE with `unsure`
  *     QUEUED          session, seq, count, bytes     what waits, behind what is in flight
  *     RESTORE_END     epoch
  *     JOURNAL_STATE   state

@@ -164,15 +164,19 @@ static enum mqtt_reason begin_qos2(struct conn *conn, const struct mqtt_publish 
     return REASON_SUCCESS;
 }
 
-/* The id before the message: who has that may be done with it before the next commit. Its
- * serial in the journal. */
+/* The id before the message: who has that may be done with it before the next commit. So the
+ * committer is to see the id before any other worker can see the message. Its serial in the
+ * journal. */
 static uint64_t keep_id(struct conn *conn, uint16_t packet_id, uint64_t message_id)
 {
+    struct router *router = protocol_of(conn)->router;
     struct receiving *r = session_receiving(conn->session, packet_id);
     r->message_id = message_id;
     r->is_lost = false;
-    return entry_received(&protocol_of(conn)->router->journal, conn->session, packet_id, message_id,
-                          false);
+    uint64_t serial = entry_received(&router->journal, conn->session, packet_id, message_id, false);
+    if (serial != 0)
+        mesh_show(&router->mesh);
+    return serial;
 }
 
 static struct route_result route(struct conn *conn, const struct mqtt_publish *p,

@@ -146,6 +146,12 @@ static int put_delivery(struct apply *a, struct durable_change *change)
     }
     a->deliveries += found == -ENOENT;
     a->bytes += (int64_t)change->journal.bytes - (int64_t)old.bytes;
+    /* Others of a shared group must know of it, though it waits where no worker looks. */
+    if (change->journal.unsure) {
+        int r = durable_unsure_had(a->durable, message_id, change->journal.session);
+        if (r < 0)
+            return r;
+    }
     return durable_row_put(a->durable->env, &a->durable->clock, &change->key, &change->journal);
 }
 

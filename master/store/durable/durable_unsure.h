@@ -17,7 +17,8 @@ enum { DURABLE_UNSURE_QOS = 2 }; /* of the deliveries that it is about */
 int durable_unsure_begin(struct durable *durable, uint64_t message_id);
 /* It does not any more: forgets who had it. */
 int durable_unsure_end(struct durable *durable, uint64_t message_id);
-/* The session had this message, and does not keep it any more. */
+/* The session had this message, and does not keep it any more; or nobody else of a shared
+ * group is to have it. */
 int durable_unsure_had(struct durable *durable, uint64_t message_id, uint64_t session);
 
 /* May it come once more? Inside any transaction. */

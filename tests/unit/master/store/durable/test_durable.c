@@ -306,6 +306,29 @@ static void test_durable_tells_who_had_what_may_come_once_more(void **state)
     durable_close(&d);
 }
 
+static void test_durable_tells_at_once_who_has_it_through_a_shared_group(void **state)
+{
+    const struct record_journal received = {
+        .kind = RECORD_RECEIVED, .session = 3, .packet_id = 4, .message_id = 9};
+    const struct record_message message = {.message_id = 9, .topic = bytes_of("t"), .qos = 2};
+    struct record_journal enqueue = {
+        .kind = RECORD_ENQUEUE, .session = 1, .seq = 1, .message_id = 9, .qos = 2, .unsure = true};
+    struct durable d = open_durable(*state, false);
+    struct durable_batch batch;
+    const struct record_journal session = session_of(1, 0);
+    durable_batch_init(&batch, d.key);
+    struct durable_body *body = durable_batch_body(&batch, 9);
+    durable_batch_set_body(body, &message, NULL);
+    durable_batch_add(&batch, 0, &session);
+    durable_batch_add(&batch, 0, &enqueue);
+    durable_batch_add(&batch, 0, &received);
+    assert_int_equal(durable_apply(&d, &batch, NULL, 0), 0);
+    durable_batch_put_body(&batch, body);
+    durable_batch_done(&batch);
+    assert_unsure(&d, 1, 0);
+    durable_close(&d);
+}
+
 static void test_durable_forgets_who_had_what_is_sure(void **state)
 {
     const struct record_journal ends[][2] = {
@@ -339,6 +362,7 @@ int main(void)
         FIXTURED(test_durable_restore_next_tells_damaged_body),
         FIXTURED(test_durable_apply_twice_is_once),
         FIXTURED(test_durable_tells_who_had_what_may_come_once_more),
+        FIXTURED(test_durable_tells_at_once_who_has_it_through_a_shared_group),
         FIXTURED(test_durable_forgets_who_had_what_is_sure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
