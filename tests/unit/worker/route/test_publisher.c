@@ -248,6 +248,66 @@ static void test_publishers_pace_until_an_acknowledgement_goes_out(void **state)
     fixture_end(f, s);
 }
 
+/* -- without its connection -- */
+
+/* The next record that the committer gets; 0: none. */
+static enum record_kind next_of_journal(struct fixture *f)
+{
+    struct ring_record record;
+    return fixture_next(f, FIXTURE_OTHER, &record) ? (enum record_kind)record.kind : 0;
+}
+
+/* A kept session whose connection ends while the PUBREC of its message 9 waits for PEER. */
+static struct session *leave(struct fixture *f)
+{
+    static const struct publisher_ack pubrec = {.packet_id = 5, .type = PACKET_PUBREC};
+    struct journal *journal = &f->router.journal;
+    const struct record_journal answer = {.epoch = FIXTURE_EPOCH, .serial = 100, .run = 3};
+    journal_init(journal, &f->router.outbound, FIXTURE_OTHER, true);
+    journal_start(journal, FIXTURE_EPOCH);
+    assert_true(journal_restore_begin(journal, &answer));
+    journal_restore_end(journal);
+    (void)fixture_drain(f, FIXTURE_OTHER);
+    struct session *s = fixture_session(f, "p", &conn);
+    struct publisher *p = fixture_publisher(f, s);
+    s->number = 77;
+    session_receive_begin(s, 5)->message_id = 9;
+    assert_true(record_put_hold(&f->router.mesh, FIXTURE_PEER, true, 0));
+    publishers_acknowledge(p, &ACK, 1 << FIXTURE_PEER, 0);
+    publishers_acknowledge(p, &pubrec, 1 << FIXTURE_PEER, 0);
+    assert_true(publishers_leave(p));
+    return s;
+}
+
+static void test_publishers_leave_waits_until_a_message_is_sure(void **state)
+{
+    struct fixture *f = *state;
+    struct session *s = leave(f);
+    settle_release(&f->router.settle);
+    assert_int_equal(session_receiving(s, 5)->message_id, 9);
+    fixture_drain(f, FIXTURE_PEER);
+    settle_release(&f->router.settle);
+    assert_int_equal(session_receiving(s, 5)->message_id, 0);
+    assert_false(session_receiving(s, 5)->is_lost);
+    assert_int_equal(next_of_journal(f), RECORD_RECEIVED);
+    assert_int_equal(f->ack_count, 0);
+    fixture_end(f, s);
+}
+
+static void test_publishers_leave_learns_that_a_message_is_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct session *s = leave(f);
+    settle_refuse_workers(&f->router.settle, WHY_DISK);
+    publishers_return(s->publisher, &conn.conn);
+    settle_release(&f->router.settle);
+    assert_true(session_receiving(s, 5)->is_lost);
+    assert_int_equal(session_receiving(s, 5)->message_id, 9);
+    assert_int_equal(next_of_journal(f), 0);
+    assert_int_equal(f->ack_count, 0);
+    fixture_end(f, s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +326,8 @@ int main(void)
         FIXTURE_TEST(test_publishers_acknowledge_when_no_message_waits),
         FIXTURE_TEST(test_publishers_acknowledge_when_settled),
         FIXTURE_TEST(test_publishers_pace_until_an_acknowledgement_goes_out),
+        FIXTURE_TEST(test_publishers_leave_waits_until_a_message_is_sure),
+        FIXTURE_TEST(test_publishers_leave_learns_that_a_message_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
