@@ -169,3 +169,24 @@ def test_refused_and_repeated_comes_once(broker, worker, online):
         subscribers = [back(broker, client) for client in subscribers]
     for client in subscribers:
         assert sorted(drain(client)) == sorted(acked | refused)
+
+
+@FULL
+@pytest.mark.parametrize("online", [False, True], ids=["away", "online"])
+def test_full_store_can_be_drained(broker, online):
+    """Though some of it was refused: to be done with a message needs no room."""
+    client = broker.connect(worker=0, **keep(RECEIVE_MAXIMUM=10))
+    client.subscribe(broker.topic(), qos=2)
+    if not online:
+        cut_after_all(client)
+    publisher, count = broker.connect(worker=0), 0
+    while publisher.publish(broker.topic(), LARGE, 2) == 0:
+        count += 1
+    assert count > 100
+    if not online:
+        client = back(broker, client, **keep(RECEIVE_MAXIMUM=10))
+    client.receive(count)
+    deadline = time.monotonic() + 15
+    while publisher.publish(broker.topic(), "y", 2) != 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

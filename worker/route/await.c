@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "worker/net/conn.h"
 #include "worker/route/deliver.h"
+#include "worker/route/entry.h"
 
 #include <stdlib.h>
 
@@ -42,9 +43,9 @@ static bool is_release(const struct delivery *d)
 }
 
 /* At QoS 1 only the order is to be kept. */
-static bool is_kept(const struct delivery *d, uint64_t kept)
+static bool is_kept(const struct router *router, const struct delivery *d)
 {
-    return d->qos == QOS_AT_LEAST_ONCE || d->serial <= kept;
+    return d->qos == QOS_AT_LEAST_ONCE || entry_is_kept(&router->journal, d);
 }
 
 /* Does the PUBLISH that was put in flight before this one still wait? */
@@ -63,7 +64,7 @@ bool await_delivery(struct router *router, struct session *session, struct deliv
 {
     bool has_turn = is_release(delivery) || !session->is_awaited ||
                     !waits_before(session, delivery);
-    if (has_turn && is_kept(delivery, journal_kept(&router->journal)))
+    if (has_turn && is_kept(router, delivery))
         return false;
     delivery->must_wait = 1;
     add(&router->await, session);
@@ -104,7 +105,7 @@ static bool send_kept(struct router *router, struct session *session)
         bool *waits = is_release(d) ? &release_waits : &publish_waits;
         if (!d->must_wait || !can_send(session))
             continue;
-        if (*waits || !is_kept(d, router->await.seen))
+        if (*waits || !is_kept(router, d))
             *waits = true;
         else
             send_one(router, session, d);
@@ -115,10 +116,9 @@ static bool send_kept(struct router *router, struct session *session)
 void await_step(struct router *router)
 {
     struct await *await = &router->await;
-    uint64_t kept = journal_kept(&router->journal);
-    if (kept == await->seen)
+    if (router->journal.confirmed == await->seen)
         return;
-    await->seen = kept;
+    await->seen = router->journal.confirmed;
     for (unsigned i = await->count; i > 0; i--) {
         struct session *session = await->sessions[i - 1];
         if (!send_kept(router, session))

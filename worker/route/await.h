@@ -20,7 +20,7 @@ struct await {
     struct session **sessions;
     unsigned count;
     unsigned room;
-    uint64_t seen; /* journal_kept() when they were last looked at */
+    uint64_t seen; /* journal.confirmed when they were last looked at */
 };
 
 void await_done(struct await *await);

@@ -25,6 +25,7 @@ static void put(struct journal *journal, const struct session *session, struct d
     d->is_delayed = 0;
     d->serial = with_body ? journal_put_message(journal, &record, m, 0)
                           : journal_put(journal, &record);
+    d->placed = d->serial;
 }
 
 /* The body goes along when the committer may not have it. */
@@ -73,7 +74,7 @@ void entry_queued(struct journal *journal, struct session *session, struct deliv
 
 void entry_again(struct journal *journal, const struct session *session, struct delivery *delivery)
 {
-    if (delivery->seq != 0 && delivery->serial > journal_kept(journal))
+    if (delivery->seq != 0 && !entry_is_kept(journal, delivery))
         put(journal, session, delivery, delivery->message != NULL);
 }
 
@@ -162,9 +163,15 @@ static void repeat_list(struct journal *journal, const struct session *session,
 {
     list_for_each(node, list) {
         struct delivery *d = list_owner(node, struct delivery, node);
-        if (d->seq != 0 && d->serial >= journal->lost_from)
+        if (d->seq != 0 && journal_is_lost(journal, d->placed))
             put(journal, session, d, d->message != NULL);
     }
+}
+
+bool entry_is_kept(const struct journal *journal, const struct delivery *delivery)
+{
+    bool has_room = delivery->message == NULL || !journal_is_lost(journal, delivery->placed);
+    return has_room && journal_is_safe(journal, delivery->serial);
 }
 
 void entry_repeat(struct journal *journal, const struct session_table *sessions)

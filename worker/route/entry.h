@@ -42,6 +42,9 @@ uint64_t entry_received(struct journal *journal, const struct session *session, 
 uint64_t entry_receive_end(struct journal *journal, const struct session *session,
                            uint16_t packet_id);
 
+/* Is all on disk that the journal has of this delivery? Once it is released, its entry is. */
+bool entry_is_kept(const struct journal *journal, const struct delivery *delivery);
+
 /* Once per turn: when there is room again for entries that there was none for, puts
  * them once more. */
 void entry_repeat(struct journal *journal, const struct session_table *sessions);

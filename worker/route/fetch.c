@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "worker/net/conn.h"
 #include "worker/route/deliver.h"
+#include "worker/route/entry.h"
 #include "worker/session/paging.h"
 
 #include <stdlib.h>
@@ -138,7 +139,7 @@ static bool is_kept(const struct router *router, const struct session *session)
     if (list_is_empty(&session->queue))
         return false;
     const struct delivery *d = list_owner(session->queue.prev, struct delivery, node);
-    return d->seq != 0 && d->share == NULL && d->serial <= journal_kept(&router->journal);
+    return d->seq != 0 && d->share == NULL && entry_is_kept(&router->journal, d);
 }
 
 void fetch_page_out(struct router *router, struct session *session)

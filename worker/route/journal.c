@@ -283,6 +283,11 @@ uint64_t journal_kept(const struct journal *journal)
     return lost != 0 && lost <= journal->confirmed ? lost - 1 : journal->confirmed;
 }
 
+bool journal_is_lost(const struct journal *journal, uint64_t serial)
+{
+    return journal->lost_from != 0 && serial >= journal->lost_from && serial <= journal->lost_to;
+}
+
 bool journal_must_repeat(const struct journal *journal)
 {
     return journal->lost_from != 0 && journal->repeated_to == 0 &&
@@ -294,6 +299,7 @@ static void forget_lost(struct journal *journal)
     if (journal->repeated_to == 0 || journal->repeated_to > journal->confirmed)
         return;
     journal->lost_from = 0;
+    journal->lost_to = 0;
     journal->repeated_to = 0;
 }
 
@@ -371,6 +377,8 @@ void journal_refuse(struct journal *journal, uint64_t serial, enum mqtt_reason r
     if (reason_code(reason) == REASON_QUOTA_EXCEEDED) {
         if (journal->lost_from == 0 || serial < journal->lost_from)
             journal->lost_from = serial;
+        if (serial > journal->lost_to)
+            journal->lost_to = serial;
         journal->repeated_to = 0;
     }
     list_for_each(node, &journal->waits) {

@@ -41,7 +41,8 @@ struct journal {
     uint64_t on_disk;       /* and that is on disk, or was refused */
     uint64_t sent;          /* all up to here are in the ring, if not published yet, */
     uint64_t confirmed;     /* or on disk, or were refused; or cancelled, both */
-    uint64_t lost_from;     /* the first that there was no room for; 0: none */
+    uint64_t lost_from;     /* the first that there was no room for; 0: none, */
+    uint64_t lost_to;       /* and the last */
     uint64_t repeated_to;   /* what was lost is put again up to here; 0: not yet */
     uint64_t session_count; /* numbers given out */
     uint32_t run;           /* no other worker process ever had it */
@@ -110,8 +111,10 @@ bool journal_is_safe(const struct journal *journal, uint64_t serial);
 /* The last serial up to which all that is still wanted is on disk: before any delivery
  * that there was no room for, until it was put once more. */
 uint64_t journal_kept(const struct journal *journal);
-/* There is room again for what was lost: all that is still wanted of what was put since
- * `lost_from` is to be put once more, then journal_repeated() be called. */
+/* Was there no room for this record, perhaps? When it is known: once it is safe. */
+bool journal_is_lost(const struct journal *journal, uint64_t serial);
+/* There is room again for what was lost: all that is still wanted of it is to be put once
+ * more, then journal_repeated() be called. */
 bool journal_must_repeat(const struct journal *journal);
 void journal_repeated(struct journal *journal);
 /* Calls wait->done when all of `first` to `last` are on disk, or refused; at once, when

@@ -33,7 +33,8 @@ struct delivery {
     struct message *message; /* NULL once PUBREC came: only the id is left */
     struct share *share;     /* the shared group that it came through; NULL: none */
     uint64_t seq;            /* its place in the journal; 0: not in it */
-    uint64_t serial;         /* of its latest record there that it may have to wait for */
+    uint64_t serial;         /* of its latest record there that it may have to wait for, */
+    uint64_t placed;         /* and of its entry; 0: that came from there */
     uint16_t packet_id;      /* 0 while queued */
     uint8_t state;           /* enum delivery_state */
     uint8_t qos : 2;         /* granted for this delivery */

@@ -197,6 +197,27 @@ static void test_entry_end_cancels_what_was_to_be_put_later(void **state)
     close_scene(&s);
 }
 
+static void test_entry_is_kept_but_for_what_had_no_room(void **state)
+{
+    struct scene s;
+    open_scene(&s, state);
+    for (uint64_t seq = 1; seq <= 2; seq++) {
+        deliver(&s, QOS_EXACTLY_ONCE);
+        expect(&s, RECORD_ENQUEUE, LAST + seq, seq);
+    }
+    assert_false(entry_is_kept(s.journal, in_flight(&s, 2)));
+    journal_refuse(s.journal, LAST + 1, REASON_QUOTA_EXCEEDED);
+    journal_confirm(s.journal, LAST + 2);
+    assert_false(entry_is_kept(s.journal, in_flight(&s, 1)));
+    assert_true(entry_is_kept(s.journal, in_flight(&s, 2)));
+    entry_repeat(s.journal, s.session->table);
+    expect(&s, RECORD_ENQUEUE, LAST + 3, 1);
+    expect_nothing(&s);
+    journal_confirm(s.journal, LAST + 3);
+    assert_true(entry_is_kept(s.journal, in_flight(&s, 1)));
+    close_scene(&s);
+}
+
 /* What comes for the first time after a worker's death may have been sent by it. */
 static void test_entry_sent_of_a_repeat_is_a_duplicate(void **state)
 {
@@ -295,6 +316,7 @@ int main(void)
         FIXTURE_TEST(test_entry_sent_is_put_before_what_does_not_wait),
         FIXTURE_TEST(test_entry_sent_without_delay_is_put_at_once),
         FIXTURE_TEST(test_entry_end_cancels_what_was_to_be_put_later),
+        FIXTURE_TEST(test_entry_is_kept_but_for_what_had_no_room),
         FIXTURE_TEST(test_entry_sent_of_a_repeat_is_a_duplicate),
         FIXTURE_TEST_LIVE(test_entry_sent_settles_its_record_when_acknowledged),
         FIXTURE_TEST_LIVE(test_entry_sent_releases_its_record_when_put),
