@@ -30,6 +30,7 @@
     STAT(forwarded, COUNT)       /* records put into other workers' rings */ \
     STAT(ring_full, COUNT)       /* times a producer found no room */ \
     STAT(publishers_held, COUNT) /* times a publisher was pushed back */ \
+    STAT(clients_held, COUNT)    /* times a client was not read because the disk stood */ \
     STAT(route_hits, COUNT) \
     STAT(route_misses, COUNT) \
     STAT(quarantined, COUNT) /* records set aside */ \
@@ -47,6 +48,7 @@
     STAT(durable_used, GAUGE)         /* bytes of the file that are in use */ \
     STAT(durable_sessions, GAUGE)     /* on disk */ \
     STAT(durable_messages, GAUGE)     /* deliveries on disk, waiting or in flight */ \
+    STAT(durable_waiting, GAUGE)      /* bytes of the journal that wait in the workers */ \
     STAT(durable_queued_bytes, GAUGE) /* of their messages */ \
     STAT(durable_damaged, COUNT)      /* rows that were dropped */ \
     STAT(durable_copy_made, GAUGE)    /* the older copy: second of the boot clock, 0: none */ \

@@ -21,6 +21,7 @@
 #include "worker/protocol/restore.h"
 #include "worker/protocol/sys_topics.h"
 #include "worker/protocol/will.h"
+#include "worker/route/backlog.h"
 #include "worker/route/entry.h"
 #include "worker/route/hold.h"
 #include "worker/route/inbox.h"
@@ -220,6 +221,7 @@ static void set_up_router(struct worker *w)
         .message_id_base = in->epoch << 46 | (uint64_t)in->slot << 40,
     };
     list_init(&r->holds);
+    list_init(&r->backlog);
     list_init(&r->replays);
     list_init(&r->moving);
     mesh_open(&r->mesh, in->region, in->slot, in->bell_fds);
@@ -420,6 +422,7 @@ static int take_turn(struct worker *w)
     w->has_work |= conn_resume_all(&w->conns);
     hold_retry(&w->router);
     w->has_work |= outbound_retry(&w->router.outbound);
+    w->has_work |= backlog_step(&w->router);
     w->has_work |= redistribute_step(&w->router);
     kill_point("turn-put");
     mesh_publish(&w->router.mesh);

@@ -78,6 +78,7 @@ struct conf_tunable {
     uint32_t queued_messages_max; /* max_queued_messages, per session; 0: no limit */
     uint64_t queued_bytes_max;    /* max_queued_bytes, per session; 0: no limit */
     enum conf_queue_full queue_full;
+    uint64_t journal_bytes_max;     /* max_journal_bytes, per worker */
     uint32_t subscriptions_max;     /* max_subscriptions_per_session */
     uint32_t output_buffer_max;     /* max_output_buffer, per client */
     uint32_t topic_size_max;        /* max_topic_length, 1 to 65535 */

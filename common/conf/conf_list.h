@@ -98,6 +98,8 @@
         0, 1024 * CONF_GIB, "0", "bytes waiting per session, 0 for no limit") \
     VALUE("queue_full", QUEUE_FULL, GLOBAL, true, tunable.queue_full, 0, 1, "drop", \
         "drop or refuse: what becomes of a message for a session at these limits") \
+    VALUE("max_journal_bytes", SIZE, GLOBAL, true, tunable.journal_bytes_max, \
+        64 * CONF_KIB, 1024 * CONF_GIB, "16M", "bytes that wait for the disk in each worker") \
     VALUE("max_output_buffer", SIZE, GLOBAL, true, tunable.output_buffer_max, \
         64 * CONF_KIB, CONF_GIB, "4M", "bytes waiting to be sent to one client") \
     VALUE("queue_qos0_messages", BOOL, GLOBAL, true, tunable.queue_qos0_messages, 0, 1, "false", \

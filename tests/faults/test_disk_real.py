@@ -11,7 +11,7 @@ import pytest
 
 from disk_scene import (LARGE, QUOTA, SAY_FULL, STATE_FULL, Canary, Scene, await_state,
                         check_refusals, scene)  # noqa: F401
-from packets import Type
+from packets import V311, Type
 from test_kill import PERSISTENCE, Run, new_seed
 
 pytestmark = [pytest.mark.disk, pytest.mark.clock, pytest.mark.crash, pytest.mark.one_shape,
@@ -23,6 +23,7 @@ def folder_conf(location):
             "sys_interval 1"]
 
 
+LARGE_COUNT = 70  # fill the ring to the disk, and more
 MOUNTS = {"tmpfs": ["-o", "size=8m,mode=777", "tmpfs"], "ext4": ["-o", "loop"]}
 
 
@@ -139,6 +140,41 @@ def test_store_that_stands_still(scene):
     publisher.expect(Type.PUBACK, packet_id=packet_id, reason=0)
     scene.acked.append(payload)
     scene.broker.restart(kill=True)
+    scene.check_kept()
+
+
+def await_held(watcher):
+    """The broker says that it does not read somebody; and how much waits then."""
+    waiting = 0
+    while True:
+        p = watcher.expect_publish()
+        if p.topic.endswith("waiting_bytes"):
+            waiting = int(p.payload)
+        elif int(p.payload) > 0:
+            return waiting
+
+
+@pytest.mark.conf("max_journal_bytes 64K")
+def test_limit_of_what_waits_while_the_store_stands(scene):
+    """Whoever needs the disk is not read any more; nothing is lost, and all goes on."""
+    broker = scene.broker
+    watcher = broker.connect()
+    watcher.subscribe("$SYS/broker/store/durable/waiting_bytes")
+    watcher.subscribe("$SYS/broker/courtier/clients_held")
+    # At the session's home everything that it sends is to be kept.
+    publisher = broker.connect(worker=broker.workers - 1, version=V311)
+    pid = broker.process.read_pids()["store"]
+    os.kill(pid, signal.SIGSTOP)
+    for packet_id in range(1, LARGE_COUNT + 1):
+        payload = scene.next_payload(2 * LARGE)
+        publisher.send_publish(scene.topic, payload, 1, packet_id=packet_id)
+        scene.acked.append(payload)
+    assert await_held(watcher) < 64 * 1024 + 3 * LARGE
+    scene.check_live()
+    os.kill(pid, signal.SIGCONT)
+    for packet_id in range(1, LARGE_COUNT + 1):
+        publisher.expect(Type.PUBACK, packet_id=packet_id)
+    broker.restart(kill=True)
     scene.check_kept()
 
 

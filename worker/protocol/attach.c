@@ -8,6 +8,7 @@
 #include "worker/protocol/pending.h"
 #include "worker/protocol/reply.h"
 #include "worker/protocol/will.h"
+#include "worker/route/backlog.h"
 #include "worker/route/deliver.h"
 
 #include <stdlib.h>
@@ -240,6 +241,10 @@ void attach(struct conn *conn, const struct mqtt_connect *connect, bool is_assig
     struct protocol *protocol = protocol_of(conn);
     const struct session *old = session_find(&protocol->sessions, connect->client_id);
     bool was_kept = old != NULL && old->number != 0;
+    if ((was_kept || expiry_of(protocol, connect) != 0) && backlog_is_full(protocol->router)) {
+        reply_refuse(conn, connect->version, REASON_SERVER_BUSY, "too much waits for the disk");
+        return;
+    }
     struct session *s = find_session(protocol, connect);
     bool is_present = s != NULL;
     conn->is_resumed = is_present;

@@ -10,6 +10,7 @@
 #include "worker/protocol/on_subscribe.h"
 #include "worker/protocol/on_unsubscribe.h"
 #include "worker/protocol/will.h"
+#include "worker/route/backlog.h"
 #include "worker/route/deliver.h"
 
 typedef void (*packet_fn)(struct conn *conn, const struct frame_header *header, struct bytes body);
@@ -28,6 +29,17 @@ static const packet_fn HANDLERS[16] = {
     [PACKET_AUTH] = on_auth,
 };
 
+/* Who makes records of the journal, however few they are, waits while they are too many. */
+static void handle(packet_fn handler, struct conn *conn, const struct frame_header *header,
+                   struct bytes body)
+{
+    struct router *router = protocol_of(conn)->router;
+    uint64_t serial = router->journal.serial;
+    handler(conn, header, body);
+    if (conn->session != NULL && router->journal.serial != serial)
+        backlog_hold(router, conn->session);
+}
+
 void dispatch_packet(struct conn *conn, const struct frame_header *header, struct bytes body)
 {
     if (conn->session == NULL) {
@@ -45,7 +57,7 @@ void dispatch_packet(struct conn *conn, const struct frame_header *header, struc
     else if (handler == NULL)
         conn_close(conn, WHY_PACKET_TYPE);
     else
-        handler(conn, header, body);
+        handle(handler, conn, header, body);
 }
 
 void dispatch_drained(struct conn *conn)

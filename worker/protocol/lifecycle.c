@@ -5,6 +5,7 @@
 #include "worker/protocol/keep.h"
 #include "worker/protocol/pending.h"
 #include "worker/protocol/will.h"
+#include "worker/route/backlog.h"
 #include "worker/route/hold.h"
 #include "worker/route/redistribute.h"
 #include "worker/route/replay.h"
@@ -16,6 +17,7 @@ void lifecycle_detach(struct protocol *protocol, struct session *session)
     check(session->conn != NULL);
     hold_release(protocol->router, session);
     await_forget(protocol->router, session);
+    backlog_forget(session);
     replay_stop(session, (struct bytes){NULL, 0});
     if (session->pending != NULL)
         session->pending->drop(session->pending);

@@ -13,6 +13,7 @@ struct waiting_record {
     struct outbound_item item;
     struct journal *journal;
     struct record_journal record;
+    size_t size; /* with its body, if that waits too */
     uint8_t copies[];
 };
 
@@ -78,9 +79,16 @@ static bool put_waiting(struct outbound_item *item, struct mesh *mesh, unsigned 
     return record_put_journal(mesh, peer, &list_owner(item, struct waiting_record, item)->record);
 }
 
+static void set_waiting(struct journal *journal, uint64_t bytes)
+{
+    journal->waiting_bytes = bytes;
+    stats_set(journal->outbound->stats, STAT_durable_waiting, bytes);
+}
+
 static void waiting_done(struct outbound_item *item, void *owner)
 {
     struct waiting_record *w = list_owner(item, struct waiting_record, item);
+    set_waiting(w->journal, w->journal->waiting_bytes - w->size);
     if (owner != NULL && has_serial(&w->record)) {
         w->journal->in_ring = w->record.serial;
         look_again(w->journal);
@@ -97,28 +105,32 @@ static struct bytes copy_to(uint8_t **place, struct bytes b)
     return copy;
 }
 
-static void wait_for_ring(struct journal *journal, const struct record_journal *record)
+static void wait_for_ring(struct journal *journal, const struct record_journal *record,
+                          size_t body_size)
 {
-    struct waiting_record *w = malloc(sizeof(*w) + record->name.size + record->ids.size);
+    size_t size = sizeof(struct waiting_record) + record->name.size + record->ids.size;
+    struct waiting_record *w = malloc(size);
     if (w == NULL)
         fatal("no memory for a record that waits for the committer");
     *w = (struct waiting_record){
         .item = {.put = put_waiting, .done = waiting_done},
         .journal = journal,
         .record = *record,
+        .size = size + body_size,
     };
+    set_waiting(journal, journal->waiting_bytes + w->size);
     uint8_t *place = w->copies;
     w->record.name = copy_to(&place, record->name);
     w->record.ids = copy_to(&place, record->ids);
     outbound_send(journal->outbound, journal->peer, &w->item);
 }
 
-static void send(struct journal *journal, const struct record_journal *record)
+static void send(struct journal *journal, const struct record_journal *record, size_t body_size)
 {
     struct outbound *out = journal->outbound;
     if (outbound_is_blocked(out, journal->peer) ||
         !record_put_journal(out->mesh, journal->peer, record))
-        wait_for_ring(journal, record);
+        wait_for_ring(journal, record, body_size);
     else if (has_serial(record))
         journal->in_ring = record->serial;
 }
@@ -127,10 +139,11 @@ void journal_start(struct journal *journal, uint64_t epoch)
 {
     journal->epoch = epoch;
     if (journal->is_on)
-        send(journal, &(struct record_journal){.kind = RECORD_JOURNAL_RESET, .epoch = epoch});
+        send(journal, &(struct record_journal){.kind = RECORD_JOURNAL_RESET, .epoch = epoch}, 0);
 }
 
-uint64_t journal_put(struct journal *journal, struct record_journal *record)
+/* `body_size`: of the body that waits before it; 0: none does. */
+static uint64_t put(struct journal *journal, struct record_journal *record, size_t body_size)
 {
     check(journal->is_on && journal->is_restored);
     if (record->serial == 0)
@@ -138,15 +151,20 @@ uint64_t journal_put(struct journal *journal, struct record_journal *record)
     if (record->serial == 0)
         record->serial = ++journal->serial;
     journal->put = record->serial;
-    send(journal, record);
+    send(journal, record, body_size);
     look_again(journal);
     return record->serial;
+}
+
+uint64_t journal_put(struct journal *journal, struct record_journal *record)
+{
+    return put(journal, record, 0);
 }
 
 void journal_ask(struct journal *journal, const struct record_journal *fetch)
 {
     check(journal->is_on && journal->is_restored);
-    send(journal, fetch);
+    send(journal, fetch, 0);
 }
 
 static uint64_t put_with(struct journal *journal, struct record_journal *record,
@@ -157,9 +175,10 @@ static uint64_t put_with(struct journal *journal, struct record_journal *record,
         journal_put_delayed(journal);
     /* What is put to a peer, in the ring or before it, keeps its order: nothing comes
      * between the two. */
-    (void)outbound_send_message(journal->outbound, journal->peer, body, with);
+    bool is_sent = outbound_send_message(journal->outbound, journal->peer, body, with);
+    size_t size = body->topic.size + body->properties.size + body->payload.size;
     kill_point("body-put");
-    return journal_put(journal, record);
+    return put(journal, record, is_sent ? 0 : size);
 }
 
 uint64_t journal_put_message(struct journal *journal, struct record_journal *record,

@@ -41,6 +41,7 @@ struct journal {
     uint64_t on_disk;       /* and that is on disk, or was refused */
     uint64_t sent;          /* all up to here are in the ring, if not published yet, */
     uint64_t confirmed;     /* or on disk, or were refused; or cancelled, both */
+    uint64_t waiting_bytes; /* of records and bodies that wait for the ring */
     uint64_t lost_from;     /* the first that there was no room for; 0: none, */
     uint64_t lost_to;       /* and the last */
     uint64_t repeated_to;   /* what was lost is put again up to here; 0: not yet */

@@ -48,6 +48,7 @@ struct router {
     struct route_cache *cache;
     struct lookup_scratch *scratch;         /* room for one look-up */
     struct list_node holds;                 /* sessions with publishers to let go on (hold.h) */
+    struct list_node backlog;               /* sessions that wait for the disk (backlog.h) */
     struct list_node replays;               /* retained messages on their way, all sessions */
     struct list_node moving;                /* deliveries to be moved to others (redistribute.h) */
     struct passing passing[MESH_PEERS_MAX]; /* by the process that they came from */

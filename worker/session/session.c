@@ -49,6 +49,7 @@ struct session *session_new(struct session_table *table, struct bytes client_id)
     list_init(&s->replays);
     list_init(&s->queue);
     list_init(&s->hold_node);
+    list_init(&s->backlog_node);
     inflight_init(&s->inflight);
     wheel_timer_init(&s->timer, on_timer);
     if (map_put(&table->by_client_id, s) != 0) {

@@ -62,6 +62,7 @@ struct session {
     uint64_t number;          /* in the journal; 0: not in it */
     uint64_t seq;             /* of the delivery that came into the journal last, */
     uint64_t seq_sent;        /* ... and of the last that may have been sent before a restart */
+    struct list_node backlog_node; /* in router->backlog: not read (worker/route/backlog.h) */
     uint64_t queued_bytes;
     uint64_t congested_since_ms; /* 0: not congested (worker/route/hold.h) */
     uint64_t progress_at_ms;     /* congested: when its progress was last looked at, */

@@ -171,6 +171,7 @@ static void test_parse_takes_numbers_and_sizes(void **state)
 {
     struct conf *conf = conf_outcome_parse_well("max_packet_size 1M # comment\n"
                                                 "max_queued_bytes 3g\n"
+                                                "max_journal_bytes 5M\n"
                                                 "max_inflight_messages 0\n"
                                                 "global_max_connections -1\n"
                                                 "ring_size 2M\n"
@@ -180,6 +181,7 @@ static void test_parse_takes_numbers_and_sizes(void **state)
     (void)state;
     assert_int_equal(conf->tunable.packet_size_max, 1 << 20);
     assert_int_equal(conf->tunable.queued_bytes_max, INT64_C(3) << 30);
+    assert_int_equal(conf->tunable.journal_bytes_max, 5 << 20);
     assert_int_equal(conf->tunable.inflight_max, 65535);
     assert_int_equal(conf->tunable.connections_max, -1);
     assert_int_equal(conf->ring_size, 2 << 20);

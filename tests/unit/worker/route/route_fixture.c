@@ -82,6 +82,7 @@ static void open_router(struct fixture *f)
         .message_id_base = (uint64_t)FIXTURE_EPOCH << 46,
     };
     list_init(&r->holds);
+    list_init(&r->backlog);
     list_init(&r->replays);
     list_init(&r->moving);
     mesh_open(&r->mesh, &f->region, FIXTURE_SELF, f->bell_fds);
