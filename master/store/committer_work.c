@@ -35,11 +35,12 @@ enum {
     BATCH_MAX = 16384,  /* rows of a batch; more only from what is in the rings already */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 2000,
-    PROBE_MS = 1000,      /* between looks whether there is room again */
-    STOP_MAX_MS = 5000,   /* of trying in vain */
-    SWEEP_ROWS = 16,      /* retained messages looked at per commit: are they expired? */
-    PROBE_SIZE = 1 << 20, /* to be free to end the state FULL, */
-    PROBE_PART = 16,      /* ... or this part of persistence_size_max */
+    PROBE_MS = 1000,            /* between looks whether there is room again */
+    STOP_MAX_MS = 1000,         /* of trying in vain; */
+    STOP_RELAXED_MAX_MS = 5000, /* ... when acknowledged data depend on it */
+    SWEEP_ROWS = 16,            /* retained messages looked at per commit: are they expired? */
+    PROBE_SIZE = 1 << 20,       /* to be free to end the state FULL, */
+    PROBE_PART = 16,            /* ... or this part of persistence_size_max */
     MESSAGE_SIZE_MAX = (256 << 20) + 2 * UINT16_MAX
 };
 
@@ -339,18 +340,26 @@ static bool is_empty(struct committer_work *c)
     return c->batch.count == 0;
 }
 
-/* The workers are gone: what they left in the rings comes to the disk. */
+/* The workers are gone: what they left in the rings comes to the disk, however long that
+ * takes, while it goes on. A disk that fails may be but a moment away; when nothing
+ * acknowledged depends on it, it is not worth waiting for. */
 void committer_work_finish(struct committer_work *c)
 {
-    uint64_t give_up_ms = clock_now_ms() + STOP_MAX_MS;
+    uint64_t patience_ms = c->is_relaxed ? STOP_RELAXED_MAX_MS : STOP_MAX_MS;
+    uint64_t give_up_ms = clock_now_ms() + patience_ms;
+    c->retry_at_ms = 0; /* the disk may be back since the last try */
+    c->backoff_ms = 0;
     do {
         c->commit_wanted = true;
         committer_work_turn(c);
         if (c->retry_at_ms != 0)
             poll(NULL, 0, BACKOFF_MIN_MS);
+        else
+            give_up_ms = clock_now_ms() + patience_ms;
     } while (!is_empty(c) && clock_now_ms() < give_up_ms);
     if (!is_empty(c))
-        log_error("Persistent data could not be written before the end: it is lost.");
+        log_error("What waited for the disk could not be written before the end: it is lost. %s",
+                  c->is_relaxed ? "Some of it was acknowledged." : "None of it was acknowledged.");
 }
 
 static int open_peers(struct committer_work *c)

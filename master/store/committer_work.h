@@ -48,8 +48,8 @@ void committer_work_turn(struct committer_work *work);
 bool committer_work_is_idle(struct committer_work *work);
 /* Milliseconds to that deadline; -1: there is none. */
 int committer_work_wait_ms(const struct committer_work *work);
-/* The workers are gone: puts what they left in the rings on disk; gives up after some
- * seconds in vain. */
+/* The workers are gone: puts what they left in the rings on disk; gives up after a second
+ * in vain (relaxed: after five). */
 void committer_work_finish(struct committer_work *work);
 
 #endif

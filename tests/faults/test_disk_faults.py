@@ -8,6 +8,7 @@ import pytest
 
 import disk
 import packets
+from courtier import TROUBLE
 from disk_scene import (FAILING, FULL, LARGE, LAST, QUOTA, SAY_FAILING, SLOW, STATE_FAILING,
                         STATE_FULL, STATE_OK, Canary, await_state, check_refusals,
                         scene)  # noqa: F401
@@ -85,6 +86,29 @@ def test_one_error_is_not_noticed(scene, calls, skip):
         assert scene.publish(publisher) == 0
     scene.disk.heal()
     scene.broker.restart(kill=True)
+    scene.check_kept()
+
+
+@every_fault
+def test_stop_meanwhile_loses_nothing(scene, fault):
+    """It does not wait for a better disk, as nothing that was acknowledged does."""
+    scene.begin(fault)
+    assert scene.publish(scene.broker.connect()) == QUOTA
+    scene.broker.restart(meanwhile=scene.disk.heal)
+    assert scene.publish(scene.broker.connect()) == 0
+    scene.check_kept()
+
+
+@pytest.mark.parametrize("fault", SLOW, ids=lambda fault: fault[0].replace(" ", "-"))
+def test_stop_waits_for_a_slow_disk(scene, fault):
+    publisher = scene.broker.connect(worker=0)
+    scene.disk.fail(fault[1], **fault[2])
+    for _ in range(3):
+        publisher.send_publish(scene.topic, scene.next_payload(), 1)
+    since = scene.broker.process.log_position()
+    scene.broker.restart(meanwhile=scene.disk.heal)
+    assert not scene.broker.process.find_log(TROUBLE, since)
+    assert scene.publish(scene.broker.connect()) == 0
     scene.check_kept()
 
 
