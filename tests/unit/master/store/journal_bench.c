@@ -140,6 +140,7 @@ static void hear_journal(struct journal_heard *heard, const struct ring_record *
     assert_true(record_get_journal(record, &journal));
     if (journal.kind == RECORD_JOURNAL_STATE) {
         heard->state = (enum record_journal_state)journal.state;
+        heard->was_full = heard->was_full || heard->state == RECORD_JOURNAL_FULL;
     } else if (journal.kind == RECORD_RESTORE_BEGIN) {
         heard->begin_count++;
         heard->count = 0;

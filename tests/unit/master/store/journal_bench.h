@@ -32,6 +32,7 @@ struct journal_heard {
     unsigned refused_count;
     enum mqtt_reason reason;
     enum record_journal_state state;
+    bool was_full; /* that state was told, once */
     unsigned begin_count;
     unsigned end_count;
     uint64_t last_serial; /* of RESTORE_BEGIN */

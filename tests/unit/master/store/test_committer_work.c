@@ -249,7 +249,8 @@ static void test_committer_work_restore_gives_wills(void **state)
     unsigned count = journal_bench_restore(b, 0)->count;
     count += journal_bench_restore(b, 1)->count;
     assert_int_equal(count, 7);
-    assert_int_equal(b->heard[0].expiries[0], 30);
+    /* The key of homes is new: they may all live with one worker. */
+    assert_int_equal(b->heard[b->heard[0].count > 0 ? 0 : 1].expiries[0], 30);
     assert_int_equal(b->heard[0].refused_count + b->heard[1].refused_count, 0);
 }
 
@@ -359,7 +360,7 @@ static void test_committer_work_turn_refuses_when_full(void **state)
     }
     assert_true(seq > 50 && seq < 1000);
     assert_int_equal(b->heard[0].reason, REASON_QUOTA_EXCEEDED);
-    assert_int_equal(b->heard[0].state, RECORD_JOURNAL_FULL);
+    assert_true(b->heard[0].was_full); /* and is not any more, if all this took a second */
     for (uint64_t i = 1; i < seq; i++)
         journal_bench_done(b, 0, 1, i);
     journal_bench_run(b);
@@ -438,7 +439,7 @@ static void test_committer_work_turn_refuses_on_full_disk(void **state)
     }
     assert_true(seq < 500);
     assert_int_equal(b->heard[0].reason, REASON_QUOTA_EXCEEDED);
-    assert_int_equal(b->heard[0].state, RECORD_JOURNAL_FULL);
+    assert_true(b->heard[0].was_full); /* and is not any more, if all this took a second */
     for (uint64_t i = 1; i < seq; i++)
         journal_bench_done(b, 0, 1, i);
     journal_bench_run(b);
