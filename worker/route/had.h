@@ -3,8 +3,9 @@
 
 /*
  * Which sessions had a QoS 2 message before everything died whose publisher may repeat it
- * (struct receiving): they must not get it again, though it is not in their queue
- * any more, or, through a shared group, waits on disk alone. As many as publishers had open then; they stay as long as the process.
+ * (struct receiving): they must not get it again, though it is not in their queue any
+ * more, or, through a shared group, waits on disk alone. As many as publishers had open
+ * then; they stay as long as the process.
  */
 
 #include <stdbool.h>
