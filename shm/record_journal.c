@@ -2,6 +2,8 @@
 
 #include "common/base/check.h"
 
+#include <string.h>
+
 /*
  * A kind is a set of fields. They stand in the record in the order of the list
  * below; name or ids are the rest of it.
@@ -26,7 +28,8 @@ enum field {
     NAME = 1 << 15,
     IDS = 1 << 16,
     BYTES = 1 << 17,
-    COUNT = 1 << 18
+    COUNT = 1 << 18,
+    SHARE = 1 << 19 /* if FLAG_SHARED */
 };
 
 enum {
@@ -36,7 +39,8 @@ enum {
     FLAG_UNSURE = 8,
     FLAG_REPEAT = 16,
     FLAG_IS_ALL = 32,
-    FLAGS_ALL = 63,
+    FLAG_SHARED = 64,
+    FLAG_LEAVING = 128,
     QOS_MAX = 2,
     OPTIONS_MAX = 0x3F, /* [MQTT-3.8.3-5]: the upper two bits are reserved */
     FIXED_MAX = 64      /* bytes of all fields but name and ids, at most */
@@ -51,7 +55,7 @@ static const struct {
     {RECORD_SESSION_END, SERIAL | SESSION},
     {RECORD_SUBSCRIBE, SERIAL | SESSION | SUBSCRIPTION | OPTIONS | NAME},
     {RECORD_UNSUBSCRIBE, SERIAL | SESSION | NAME},
-    {RECORD_ENQUEUE, SERIAL | SESSION | SEQ | MESSAGE | BYTES | PACKET | QOS | FLAGS | IDS},
+    {RECORD_ENQUEUE, SERIAL | SESSION | SEQ | MESSAGE | BYTES | PACKET | QOS | FLAGS | SHARE | IDS},
     {RECORD_SENT, SERIAL | SESSION | SEQ | PACKET},
     {RECORD_RELEASED, SERIAL | SESSION | SEQ},
     {RECORD_DONE, SERIAL | SESSION | SEQ},
@@ -64,7 +68,7 @@ static const struct {
     {RECORD_FETCH, SERIAL | SESSION | SEQ | COUNT},
     {RECORD_RESTORE_BEGIN, SERIAL | EPOCH | RUN},
     {RECORD_RESTORE_END, EPOCH},
-    {RECORD_QUEUED, SESSION | SEQ | BYTES | COUNT},
+    {RECORD_QUEUED, SESSION | SEQ | BYTES | COUNT | FLAGS},
     {RECORD_FETCH_END, SERIAL | SESSION | SEQ | BYTES | COUNT | FLAGS},
     {RECORD_NOT_QUEUED, SESSION | SEQ | BYTES},
     {RECORD_JOURNAL_STATE, STATE},
@@ -90,7 +94,8 @@ static uint8_t flags_of(const struct record_journal *journal)
     return (uint8_t)((journal->connected ? FLAG_CONNECTED : 0) |
                      (journal->retain ? FLAG_RETAIN : 0) | (journal->released ? FLAG_RELEASED : 0) |
                      (journal->unsure ? FLAG_UNSURE : 0) | (journal->repeat ? FLAG_REPEAT : 0) |
-                     (journal->is_all ? FLAG_IS_ALL : 0));
+                     (journal->is_all ? FLAG_IS_ALL : 0) | (journal->shared ? FLAG_SHARED : 0) |
+                     (journal->leaving ? FLAG_LEAVING : 0));
 }
 
 static bool is_valid(const struct record_journal *journal, unsigned fields)
@@ -150,6 +155,8 @@ static void put_small(struct writer *w, const struct record_journal *journal, un
         writer_u8(w, journal->state);
     if ((fields & FLAGS) != 0)
         writer_u8(w, flags_of(journal));
+    if ((fields & SHARE) != 0 && journal->shared)
+        writer_bytes(w, (struct bytes){journal->share.bytes, sizeof(journal->share.bytes)});
 }
 
 bool record_put_journal(struct mesh *mesh, unsigned peer, const struct record_journal *journal)
@@ -211,8 +218,16 @@ static void get_flags(struct reader *r, struct record_journal *journal)
     journal->unsure = (flags & FLAG_UNSURE) != 0;
     journal->repeat = (flags & FLAG_REPEAT) != 0;
     journal->is_all = (flags & FLAG_IS_ALL) != 0;
-    if ((flags & ~FLAGS_ALL) != 0)
-        r->bad = true;
+    journal->shared = (flags & FLAG_SHARED) != 0;
+    journal->leaving = (flags & FLAG_LEAVING) != 0;
+}
+
+static void get_share(struct reader *r, struct record_journal *journal)
+{
+    struct bytes share = reader_bytes(r, sizeof(journal->share.bytes));
+
+    if (!r->bad)
+        memcpy(journal->share.bytes, share.data, share.size);
 }
 
 static void get_small(struct reader *r, struct record_journal *journal, unsigned fields)
@@ -237,6 +252,8 @@ static void get_small(struct reader *r, struct record_journal *journal, unsigned
         journal->state = reader_u8(r);
     if ((fields & FLAGS) != 0)
         get_flags(r, journal);
+    if ((fields & SHARE) != 0 && journal->shared)
+        get_share(r, journal);
 }
 
 bool record_get_journal(const struct ring_record *record, struct record_journal *ret_journal)

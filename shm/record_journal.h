@@ -15,12 +15,15 @@
  *   worker -> committer, `serial` in each:
  *     SESSION         session, expiry_s, end_at_ms, version, connected, name (client id),
  *                                   seq: of the last delivery that may have been sent, though
- *                                   there is no SENT of it (connected: of all)
+ *                                   there is no SENT of it (connected: of all); `leaving`:
+ *                                   it ended, but what came through shared groups has to go
+ *                                   to other members yet
  *     SESSION_END     session                        with all that it has
  *     SUBSCRIBE       session, subscription_id, options, name (filter, with $share/g/)
  *     UNSUBSCRIBE     session, name
  *     ENQUEUE         session, seq, message_id, bytes, packet_id, qos, retain, released,
- *                     repeat, ids; unsure: QoS 2, through a shared group
+ *                     repeat, share (shared: the group that it came through), ids; unsure: QoS 2,
+ *                     through a shared group
  *     SENT            session, seq, packet_id        is in flight now
  *     RELEASED        session, seq                   PUBREC came: the body is not needed
  *     DONE            session, seq                   acknowledged, expired, dropped
@@ -41,7 +44,8 @@
  *     HAD             session, message_id (of any worker's session): it was done with this
  *                                   message, or has it through a shared group, and it may
  *                                   come once more; so may that of an ENQUEUE with `unsure`
- *     QUEUED          session, seq, count, bytes     what waits, behind what is in flight
+ *     QUEUED          session, seq, count, bytes     what waits, behind what is in flight;
+ *                                   `shared`: some of it came through a group
  *     RESTORE_END     epoch
  *     JOURNAL_STATE   state
  *     NOT_QUEUED      session, seq, bytes            an ENQUEUE that came to nothing
@@ -69,6 +73,7 @@
  */
 
 #include "common/base/bytes.h"
+#include "common/base/hash.h"
 #include "shm/mesh.h"
 #include "shm/record.h"
 
@@ -111,6 +116,9 @@ struct record_journal {
     bool unsure;
     bool repeat;
     bool is_all;
+    bool shared;
+    bool leaving;
+    struct hash128 share;
     struct bytes name; /* not empty where a kind has it */
     struct bytes ids;  /* subscription identifiers: uint32_t each, not aligned */
 };

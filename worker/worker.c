@@ -223,7 +223,8 @@ static void set_up_router(struct worker *w)
     list_init(&r->holds);
     list_init(&r->backlog);
     list_init(&r->replays);
-    list_init(&r->moving);
+    list_init(&r->leaving);
+    list_init(&r->moves);
     mesh_open(&r->mesh, in->region, in->slot, in->bell_fds);
     settle_init(&r->settle, &r->mesh, &r->journal, on_publish_answer);
     publishers_init(&r->publishers, w->loop, r->stats, &r->settle, &r->journal);
@@ -359,6 +360,7 @@ static void worker_free(struct worker *w)
     accept_free(w->acceptors);
     handoff_free(w->protocol.handoff);
     journal_done(&w->router.journal);
+    redistribute_done(&w->router);
     lifecycle_free_all(&w->protocol);
     conn_context_done(&w->conns);
     inbox_done(&w->inbox);
@@ -369,7 +371,6 @@ static void worker_free(struct worker *w)
     await_done(&w->router.await);
     had_done(&w->router.had);
     fetch_done(&w->router.fetch);
-    redistribute_done(&w->router);
     filters_done(&w->router.filters);
     publishers_done(&w->router.publishers);
     cache_free(w->router.cache);
@@ -423,7 +424,7 @@ static int take_turn(struct worker *w)
     hold_retry(&w->router);
     w->has_work |= outbound_retry(&w->router.outbound);
     w->has_work |= backlog_step(&w->router);
-    w->has_work |= redistribute_step(&w->router);
+    w->has_work |= w->is_serving && redistribute_step(&w->router);
     kill_point("turn-put");
     mesh_publish(&w->router.mesh);
     kill_point("turn-shown");

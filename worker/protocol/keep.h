@@ -16,7 +16,7 @@ bool keep_is_refused(const struct protocol *protocol);
 
 /* The session as it is now: with a connection, or offline until expires_at_ms. */
 uint64_t keep_session(struct protocol *protocol, struct session *session);
-/* The session ends. */
+/* The session ends; with what it leaves to others, when that is where it belongs. */
 void keep_session_end(struct protocol *protocol, const struct session *session);
 /* `text` is the whole filter as subscribed. */
 uint64_t keep_subscription(struct protocol *protocol, const struct subscription *subscription,

@@ -47,10 +47,15 @@ void lifecycle_end_session(struct protocol *protocol, struct session *session)
     wheel_stop(wheel_of(protocol), &session->timer);
     /* First, so that a shared group does not pick it, be it for its own will. */
     filters_remove_all(&protocol->router->filters, session);
-    redistribute_session(protocol->router, session);
+    bool is_left = redistribute_session(protocol->router, session);
     will_publish(protocol, session);
     keep_session_end(protocol, session);
-    free_alone(session);
+    publishers_remove(session->publisher);
+    session->publisher = NULL;
+    if (is_left)
+        session_leave(session);
+    else
+        session_free(session);
 }
 
 /* When something is to happen to an offline session next. */

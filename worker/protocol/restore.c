@@ -5,6 +5,7 @@
 #include "common/mqtt/topic.h"
 #include "worker/protocol/lifecycle.h"
 #include "worker/protocol/will.h"
+#include "worker/route/redistribute.h"
 #include "worker/session/paging.h"
 
 #include <inttypes.h>
@@ -102,6 +103,10 @@ static void take_session(struct restore *restore, const struct record_journal *r
     restore->was_connected = record->connected;
     s->seq_sent = record->seq;
     s->seq = record->seq; /* none at or before it is used again */
+    if (record->leaving) {
+        session_leave(s);
+        redistribute_restored(restore->protocol->router, s);
+    }
     if (!record->connected)
         s->expires_at_ms = record->end_at_ms == 0 ? UINT64_MAX : record->end_at_ms;
     restore->session = s;
@@ -164,6 +169,8 @@ static struct delivery *new_delivery(const struct restore *restore,
     free(list);
     if (d == NULL)
         no_memory();
+    d->share = record->shared ? filters_share(&restore->protocol->router->filters, &record->share)
+                              : NULL;
     d->seq = record->seq;
     d->state = state_of(record) & 3U;
     /* At QoS 1 it may have gone out before that was on disk; and so it is at the next restart. */
@@ -195,7 +202,9 @@ static void take_delivery(struct restore *restore, const struct record_journal *
         take_had(restore, record);
     if (s->seq < d->seq)
         s->seq = d->seq;
-    if (record->packet_id == 0)
+    if (s->is_gone)
+        redistribute_delivery(s, d);
+    else if (record->packet_id == 0)
         session_enqueue(s, d);
     else if (!session_restore_in_flight(s, d, record->packet_id))
         no_memory();
@@ -204,6 +213,8 @@ static void take_delivery(struct restore *restore, const struct record_journal *
 /* Of the deliveries in flight, which are the first. */
 static uint64_t last_seq(const struct session *s)
 {
+    if (s->is_gone)
+        return s->seq;
     const struct list_node *order = &s->inflight.order;
     return list_is_empty(order) ? 0 : list_owner(order->prev, struct delivery, node)->seq;
 }
@@ -216,6 +227,7 @@ static void take_queued(struct restore *restore, const struct record_journal *re
     if (p == NULL)
         no_memory();
     paging_add(p, record->count, record->bytes);
+    p->has_shared |= record->shared;
     if (s->seq < record->seq)
         s->seq = record->seq;
     if (restore->was_connected)
@@ -225,6 +237,10 @@ static void take_queued(struct restore *restore, const struct record_journal *re
 static void take_own(struct restore *restore, const struct record_journal *record)
 {
     if (restore->session == NULL || restore->session->number != record->session)
+        return;
+    bool is_wanted = !restore->session->is_gone || record->kind == RECORD_ENQUEUE ||
+                     record->kind == RECORD_QUEUED;
+    if (!is_wanted)
         return;
     if (record->kind == RECORD_SUBSCRIBE)
         take_subscription(restore, record);
@@ -246,6 +262,7 @@ static void begin(struct restore *restore, const struct record_journal *record)
     restore->is_begun = journal_restore_begin(&router->journal, record);
     if (!restore->is_begun)
         return;
+    redistribute_done(router);
     lifecycle_free_all(restore->protocol);
     had_done(&router->had);
     router_use_run(router, record->run);

@@ -214,7 +214,7 @@ static bool page(struct router *router, struct session *session, struct publicat
     struct record_journal record = {
         .qos = (uint8_t)terms->qos,
         .retain = terms->retain,
-        .repeat = p->is_repeat,
+        .repeat = may_be_sent(p),
         .unsure = terms->share != NULL && terms->qos == QOS_EXACTLY_ONCE,
         .ids = {(const uint8_t *)terms->ids.list, terms->ids.count * sizeof(terms->ids.list[0])},
     };
@@ -224,7 +224,8 @@ static bool page(struct router *router, struct session *session, struct publicat
     if (session->paging == NULL && paging_begin(session, session->seq) == NULL)
         return false;
     paging_add(session->paging, 1, message_size(message));
-    entry_paged(&router->journal, session, &record, message);
+    session->paging->has_shared |= terms->share != NULL;
+    entry_paged(&router->journal, session, &record, message, terms->share);
     if (may_be_sent(p))
         session->seq_sent = session->seq;
     p->paged++;

@@ -3,6 +3,14 @@
 #include "common/base/check.h"
 #include "common/mqtt/packet.h"
 
+/* The group that a delivery came through. */
+static void set_share(struct record_journal *record, const struct share *share)
+{
+    record->shared = share != NULL;
+    if (share != NULL)
+        record->share = share->id;
+}
+
 static void put(struct journal *journal, const struct session *session, struct delivery *d,
                 bool with_body)
 {
@@ -22,6 +30,7 @@ static void put(struct journal *journal, const struct session *session, struct d
         .ids = {(const uint8_t *)d->subscription_ids,
                 d->subscription_id_count * sizeof(d->subscription_ids[0])},
     };
+    set_share(&record, d->share);
     d->is_delayed = 0;
     d->serial = with_body ? journal_put_message(journal, &record, m, 0)
                           : journal_put(journal, &record);
@@ -79,8 +88,9 @@ void entry_again(struct journal *journal, const struct session *session, struct 
 }
 
 void entry_paged(struct journal *journal, struct session *session, struct record_journal *record,
-                 struct message *message)
+                 struct message *message, const struct share *share)
 {
+    set_share(record, share);
     record->kind = RECORD_ENQUEUE;
     record->session = session->number;
     record->seq = ++session->seq;

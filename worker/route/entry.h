@@ -17,7 +17,7 @@ void entry_again(struct journal *journal, const struct session *session, struct 
 /* A delivery that is queued on disk only. `record` says how it goes out: qos, retain, ids,
  * repeat; and is completed. The message counts it as kept, for the caller to take back. */
 void entry_paged(struct journal *journal, struct session *session, struct record_journal *record,
-                 struct message *message);
+                 struct message *message, const struct share *share);
 /* It was put in flight. At QoS 1 it may be acknowledged before its entry is made. */
 void entry_sent(struct journal *journal, struct session *session, struct delivery *delivery);
 /* For the journal, which delayed the entry that entry_sent() was to make. */

@@ -54,7 +54,8 @@ static uint32_t room_of(const struct session *session)
 {
     bool has_room = session->queued_count <= FETCH_PAGE_COUNT / 2 &&
                     session->queued_bytes <= FETCH_PAGE_BYTES / 2;
-    return is_online(session) && has_room ? FETCH_PAGE_COUNT - session->queued_count : 0;
+    bool is_wanted = is_online(session) || session->is_gone;
+    return is_wanted && has_room ? FETCH_PAGE_COUNT - session->queued_count : 0;
 }
 
 static void ask(struct router *router, struct paging *paging, uint32_t count)
@@ -191,6 +192,7 @@ static void take_delivery(struct router *router, struct paging *p, const struct 
     free(list);
     if (d == NULL)
         fatal("no memory for a message from the disk");
+    d->share = r->shared ? filters_share(&router->filters, &r->share) : NULL;
     d->seq = r->seq;
     d->sent = r->qos == QOS_AT_LEAST_ONCE && r->seq <= p->session->seq_sent;
     m->kept++;

@@ -34,8 +34,8 @@ void fetch_init(struct fetch *fetch);
 void fetch_done(struct fetch *fetch);
 
 /* Does what comes into this session's queue next go to the disk alone? `is_shared`: it
- * came through a shared group, to whose other members it goes when the session ends, as
- * long as it is in memory. */
+ * came through a shared group, to whose other members it goes when the session leaves the
+ * group, as long as it is in memory (when the session ends, it goes in any case). */
 bool fetch_must_page(const struct session *session, bool is_shared);
 /* The queue changed, or the client came: asks for more, if it is time to. */
 void fetch_update(struct router *router, struct session *session);

@@ -162,14 +162,23 @@ struct generation filters_generation(const struct filters *filters, uint32_t lev
                                filters->wildcard_generation};
 }
 
-static struct hash128 group_id(const struct filters *filters, struct bytes text)
+struct hash128 filters_group_id(struct bytes text)
 {
-    return hash_long(region_key(filters->region), text);
+    /* Not secret, and the same for ever: it is on disk. Nobody finds two names with one hash
+     * of 128 bits. */
+    static const struct hash_key key = {"courtier sharing"};
+    return hash_long(&key, text);
 }
 
 struct group *filters_find_group(struct filters *filters, const struct hash128 *id)
 {
     return map_get(&filters->groups, (struct bytes){id->bytes, sizeof(id->bytes)});
+}
+
+struct share *filters_share(struct filters *filters, const struct hash128 *id)
+{
+    const struct group *group = filters_find_group(filters, id);
+    return group == NULL ? share_new(id) : share_get(group->share);
 }
 
 static struct group *add_group(struct filters *filters, struct filter *filter,
@@ -233,7 +242,7 @@ struct subscription *filters_find(struct filters *filters, const struct session 
         return NULL;
     if (share->group.size == 0)
         return find_in_both(session, &f->subscribers, f, NULL);
-    struct hash128 id = group_id(filters, text);
+    struct hash128 id = filters_group_id(text);
     struct group *g = filters_find_group(filters, &id);
     return g == NULL ? NULL : find_in_both(session, &g->members, f, g);
 }
@@ -272,7 +281,7 @@ struct subscription *filters_add(struct filters *filters, struct session *sessio
     struct group *g = NULL;
     struct subscription *s = calloc(1, sizeof(*s));
     if (s != NULL && share->group.size > 0) {
-        struct hash128 id = group_id(filters, text);
+        struct hash128 id = filters_group_id(text);
         g = filters_find_group(filters, &id);
         if (g == NULL)
             g = add_group(filters, f, &id, share->group);

@@ -110,6 +110,12 @@ unsigned filters_match(struct filters *filters, struct bytes topic, struct filte
 /* Changes when filters_match() could give another answer for this topic. */
 struct generation filters_generation(const struct filters *filters, uint32_t level_hash);
 struct group *filters_find_group(struct filters *filters, const struct hash128 *id);
+/* The id of the group of this subscription ("$share/group/filter"): the same in all workers,
+ * and after restarts. */
+struct hash128 filters_group_id(struct bytes text);
+/* The share of this group, be there members here or not; a reference, which is the caller's.
+ * NULL without memory. */
+struct share *filters_share(struct filters *filters, const struct hash128 *id);
 /* The filter's text in `memory` (65536 bytes suffice). */
 struct bytes filters_text(const struct filter *filter, uint8_t *memory, size_t size);
 

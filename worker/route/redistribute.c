@@ -1,38 +1,210 @@
 #include "worker/route/redistribute.h"
 
+#include "common/base/check.h"
 #include "worker/route/entry.h"
 #include "worker/route/lookup.h"
 #include "worker/route/shared.h"
+#include "worker/session/paging.h"
 
-enum { STEP_MESSAGES = 64 };
+#include <stdlib.h>
 
-void redistribute_session(struct router *router, struct session *session)
+enum {
+    STEP_MESSAGES = 64,
+    MOVES_MAX = 1024 /* that are not on disk at their new places yet */
+};
+
+/* What a session leaves to others. */
+struct leaving {
+    struct list_node node; /* in router->leaving, while there may be something to place */
+    struct session *session;
+    struct list_node waiting; /* of struct delivery: to be placed */
+    uint32_t moves;           /* of its deliveries */
+    uint32_t unsure;          /* of the next ones so many may have been placed before a crash */
+    bool is_end;              /* of the session */
+};
+
+/* A delivery that has a new place, and an old entry that is needed until that is on disk. */
+struct move {
+    struct list_node node; /* in router->moves */
+    struct leaving *leaving;
+    struct delivery *delivery;
+    unsigned worker;   /* where it went; */
+    uint64_t serial;   /* here: the last record of its new place; */
+    uint32_t position; /* elsewhere: the end of its record in the ring, */
+    bool is_in_ring;   /* once it is there */
+};
+
+/* -- from here -- */
+
+static struct leaving *leaving_of(struct router *router, struct session *session)
 {
-    struct list_node *last = router->moving.prev;
-    session_take_in_flight(session, &router->moving);
-    session_take_queued(session, NULL, &router->moving);
-    /* A new member's entry needs the body again, once that of this session is gone. */
-    for (struct list_node *node = last->next; node != &router->moving; node = node->next)
-        entry_end(&router->journal, list_owner(node, struct delivery, node));
+    struct leaving *l = session->leaving;
+    if (l == NULL) {
+        l = calloc(1, sizeof(*l));
+        if (l == NULL)
+            fatal("no memory for messages of a shared group");
+        list_init(&l->node);
+        list_init(&l->waiting);
+        l->session = session;
+        session->leaving = l;
+    }
+    if (!list_is_linked(&l->node))
+        list_push_back(&router->leaving, &l->node);
+    return l;
+}
+
+/* What there was no room for on disk is not there: the next entry needs the body. */
+static void end_lost(struct journal *journal, struct leaving *leaving)
+{
+    list_for_each(node, &leaving->waiting) {
+        struct delivery *d = list_owner(node, struct delivery, node);
+        if (journal_is_lost(journal, d->placed))
+            entry_end(journal, d);
+    }
+}
+
+bool redistribute_session(struct router *router, struct session *session)
+{
+    struct leaving *leaving = leaving_of(router, session);
+    if (session->number != 0)
+        journal_put_delayed(&router->journal); /* it is acknowledged when it is on disk */
+    session_take_in_flight(session, &leaving->waiting);
+    session_take_queued(session, NULL, &leaving->waiting);
+    end_lost(&router->journal, leaving);
+    leaving->is_end = true;
+    bool has_paged = session->paging != NULL && session->paging->has_shared;
+    if (!list_is_empty(&leaving->waiting) || leaving->moves > 0 || has_paged)
+        return true;
+    list_remove(&leaving->node);
+    session->leaving = NULL;
+    free(leaving);
+    return false;
 }
 
 void redistribute_queue(struct router *router, struct session *session, const struct share *share)
 {
-    struct list_node *last = router->moving.prev;
-    session_take_queued(session, share, &router->moving);
-    for (struct list_node *node = last->next; node != &router->moving; node = node->next)
-        entry_done(&router->journal, session, list_owner(node, struct delivery, node));
+    struct leaving *leaving = leaving_of(router, session);
+    session_take_queued(session, share, &leaving->waiting);
+    end_lost(&router->journal, leaving);
 }
+
+void redistribute_restored(struct router *router, struct session *session)
+{
+    struct leaving *leaving = leaving_of(router, session);
+    leaving->unsure = MOVES_MAX;
+    leaving->is_end = true;
+}
+
+void redistribute_delivery(struct session *session, struct delivery *delivery)
+{
+    bool is_begun = delivery->message == NULL || delivery->qos == QOS_EXACTLY_ONCE;
+    if (is_begun || delivery->share == NULL)
+        delivery_free(delivery);
+    else
+        list_push_back(&session->leaving->waiting, &delivery->node);
+}
+
+/* -- all is moved -- */
+
+static void free_leaving(struct leaving *leaving)
+{
+    struct session *session = leaving->session;
+    list_for_each(node, &leaving->waiting)
+        delivery_free(list_owner(node, struct delivery, node));
+    list_remove(&leaving->node);
+    session->leaving = NULL;
+    if (leaving->is_end)
+        session_free(session);
+    free(leaving);
+}
+
+/* It has nothing to place at the moment. */
+static void end_if_done(struct router *router, struct leaving *leaving)
+{
+    const struct session *session = leaving->session;
+    struct record_journal end = {.kind = RECORD_SESSION_END, .session = session->number};
+    if (leaving->moves > 0 || list_is_linked(&leaving->node))
+        return;
+    if (leaving->is_end && session->number != 0)
+        (void)journal_put(&router->journal, &end);
+    free_leaving(leaving);
+}
+
+static void finish(struct router *router, const struct leaving *leaving, struct delivery *d)
+{
+    entry_done(&router->journal, leaving->session, d);
+    delivery_free(d);
+}
+
+/* -- until the new place is on disk -- */
+
+static void wait_for_place(struct router *router, struct leaving *leaving, struct delivery *d,
+                           uint64_t workers)
+{
+    struct move *m = malloc(sizeof(*m));
+    if (m == NULL)
+        fatal("no memory for messages of a shared group");
+    *m = (struct move){
+        .leaving = leaving,
+        .delivery = d,
+        .worker = workers == 0 ? router->self : (unsigned)__builtin_ctzll(workers),
+        .serial = router->journal.serial,
+    };
+    leaving->moves++;
+    router->move_count++;
+    list_init(&m->node);
+    list_push_back(&router->moves, &m->node);
+}
+
+/* Asks each worker that is waited for, once, for its bell. */
+static bool is_kept(struct router *router, struct move *m, uint64_t *asked)
+{
+    struct ring *out = &router->mesh.out[m->worker];
+    if (m->worker == router->self)
+        return m->serial <= journal_kept(&router->journal);
+    if (!m->is_in_ring && outbound_is_blocked(&router->outbound, m->worker))
+        return false;
+    if (!m->is_in_ring)
+        m->position = ring_position(out);
+    m->is_in_ring = true;
+    bool must_ask = (*asked >> m->worker & 1) == 0;
+    *asked |= UINT64_C(1) << m->worker;
+    return ring_has_settled(out, m->position) || (must_ask && ring_want_settled(out, m->position));
+}
+
+/* How many are. */
+static unsigned finish_kept(struct router *router)
+{
+    uint64_t asked = 0;
+    unsigned count = 0;
+    list_for_each(node, &router->moves) {
+        struct move *m = list_owner(node, struct move, node);
+        if (!is_kept(router, m, &asked))
+            continue;
+        list_remove(&m->node);
+        router->move_count--;
+        m->leaving->moves--;
+        finish(router, m->leaving, m->delivery);
+        end_if_done(router, m->leaving);
+        free(m);
+        count++;
+    }
+    return count;
+}
+
+/* -- to others -- */
 
 static bool is_expired(const struct router *router, const struct publication *p)
 {
     return p->expiry_at_ms != 0 && p->expiry_at_ms <= loop_now_ms(router->loop);
 }
 
-/* False when it has to wait. */
-static bool place(struct router *router, struct publication *p, const struct hash128 *id)
+/* False when it has to wait; `ret_workers`: the other worker that it went to, if any. */
+static bool place(struct router *router, struct publication *p, const struct hash128 *id,
+                  uint64_t *ret_workers)
 {
     struct trie_group group = {.worker = (uint16_t)router->self};
+    *ret_workers = 0;
     if (is_expired(router, p)) {
         stats_add(router->stats, STAT_publish_dropped, 1);
         return true;
@@ -41,39 +213,86 @@ static bool place(struct router *router, struct publication *p, const struct has
         return false;
     if ((group.any & router->outbound.blocked) != 0)
         return false;
-    if (group.worker != router->self)
+    if (group.worker != router->self) {
         pass_on_message(router, p, group.worker, id);
-    else
-        (void)shared_deliver(router, p, id);
+        *ret_workers = UINT64_C(1) << group.worker;
+    } else {
+        *ret_workers = shared_deliver(router, p, id);
+    }
     return true;
 }
 
-static bool move(struct router *router, struct delivery *d)
+static bool move(struct router *router, struct leaving *leaving, struct delivery *d)
 {
     struct publication p = publication_of(d->message);
+    uint64_t serial = router->journal.serial;
+    uint64_t workers;
     p.origin = (uint16_t)router->self;
-    p.is_repeat = d->sent && d->packet_id == 0; /* came before a death: see deliver.c */
-    bool is_placed = place(router, &p, &d->share->id);
+    p.may_be_sent = d->sent && d->packet_id == 0; /* came before a death: see deliver.c */
+    p.is_repeat = leaving->unsure > 0 && p.qos == QOS_EXACTLY_ONCE;
+    bool is_placed = place(router, &p, &d->share->id, &workers);
     publication_done(&p);
-    return is_placed;
+    if (!is_placed)
+        return false;
+    leaving->unsure -= leaving->unsure > 0;
+    list_remove(&d->node);
+    if (d->seq != 0 && (workers != 0 || router->journal.serial != serial))
+        wait_for_place(router, leaving, d, workers);
+    else
+        finish(router, leaving, d);
+    return true;
+}
+
+/* What came from the disk meanwhile. What came not through a group goes with its session. */
+static void refill(struct router *router, struct leaving *leaving)
+{
+    struct session *session = leaving->session;
+    if (!list_is_empty(&leaving->waiting) || !leaving->is_end)
+        return;
+    session_take_queued(session, NULL, &leaving->waiting);
+    for (struct delivery *d; (d = session_dequeue(session)) != NULL;)
+        delivery_free(d);
+    fetch_update(router, session);
+}
+
+/* False when it has to wait. */
+static bool go_on(struct router *router, struct leaving *leaving)
+{
+    refill(router, leaving);
+    struct list_node *first = list_first(&leaving->waiting);
+    if (first != NULL)
+        return move(router, leaving, list_owner(first, struct delivery, node));
+    if (leaving->is_end && leaving->session->paging != NULL)
+        return false;
+    list_remove(&leaving->node);
+    end_if_done(router, leaving);
+    return true;
 }
 
 bool redistribute_step(struct router *router)
 {
-    for (unsigned i = 0; i < STEP_MESSAGES; i++) {
-        struct list_node *node = list_first(&router->moving);
-        if (node == NULL)
-            return false;
-        struct delivery *d = list_owner(node, struct delivery, node);
-        if (!move(router, d))
-            return false;
-        delivery_free(d);
+    bool may_go_on = true;
+    for (unsigned i = 0; i < STEP_MESSAGES && may_go_on; i++) {
+        struct list_node *node = list_first(&router->leaving);
+        may_go_on = node != NULL && router->move_count < MOVES_MAX &&
+                    go_on(router, list_owner(node, struct leaving, node));
     }
-    return !list_is_empty(&router->moving);
+    may_go_on |= finish_kept(router) > 0;
+    return may_go_on && !list_is_empty(&router->leaving);
 }
 
 void redistribute_done(struct router *router)
 {
-    list_for_each(node, &router->moving)
-        delivery_free(list_owner(node, struct delivery, node));
+    list_for_each(node, &router->moves) {
+        struct move *m = list_owner(node, struct move, node);
+        struct leaving *leaving = m->leaving;
+        delivery_free(m->delivery);
+        free(m);
+        if (--leaving->moves == 0 && !list_is_linked(&leaving->node))
+            free_leaving(leaving);
+    }
+    list_for_each(node, &router->leaving)
+        free_leaving(list_owner(node, struct leaving, node));
+    list_init(&router->moves);
+    router->move_count = 0;
 }

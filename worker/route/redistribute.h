@@ -7,6 +7,10 @@
  * another member, on whatever worker. QoS 2 that was begun ends with its session
  * [MQTT-4.8.2-5]. Bounded work per turn, and none while a ring that it needs is
  * full.
+ *
+ * What is on disk stays there, as an entry of the old session, until its new place is
+ * on disk: the publisher was told that it is safe. So a session that ends may be on
+ * disk for a while as one that is leaving, and goes on with that after a restart.
  */
 
 #include "worker/route/router.h"
@@ -14,13 +18,20 @@
 
 #include <stdbool.h>
 
-/* The session ends; its subscriptions are gone. */
-void redistribute_session(struct router *router, struct session *session);
-/* The session leaves this group and lives on: what was sent to it stays its own. */
+/* The session ends; its subscriptions are gone. True when something goes to others: it
+ * must leave its table then, and is freed here later. */
+bool redistribute_session(struct router *router, struct session *session);
+/* The session leaves this group and lives on: what was sent to it stays its own, and so
+ * does what waits on disk only. */
 void redistribute_queue(struct router *router, struct session *session, const struct share *share);
 /* Once per turn: goes on. True when there is more to do at once. */
 bool redistribute_step(struct router *router);
 /* At the end of the process: frees what is left. */
 void redistribute_done(struct router *router);
+
+/* A session is back from the disk that was leaving, and has left its table. */
+void redistribute_restored(struct router *router, struct session *session);
+/* A delivery of it (taken), which was in flight. */
+void redistribute_delivery(struct session *session, struct delivery *delivery);
 
 #endif

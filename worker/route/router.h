@@ -46,11 +46,13 @@ struct router {
     struct journal journal;
     struct fetch fetch;
     struct route_cache *cache;
-    struct lookup_scratch *scratch;         /* room for one look-up */
-    struct list_node holds;                 /* sessions with publishers to let go on (hold.h) */
-    struct list_node backlog;               /* sessions that wait for the disk (backlog.h) */
-    struct list_node replays;               /* retained messages on their way, all sessions */
-    struct list_node moving;                /* deliveries to be moved to others (redistribute.h) */
+    struct lookup_scratch *scratch; /* room for one look-up */
+    struct list_node holds;         /* sessions with publishers to let go on (hold.h) */
+    struct list_node backlog;       /* sessions that wait for the disk (backlog.h) */
+    struct list_node replays;       /* retained messages on their way, all sessions */
+    struct list_node leaving;       /* sessions' deliveries to be moved to others, */
+    struct list_node moves;         /* and those that were (redistribute.h) */
+    uint32_t move_count;
     struct passing passing[MESH_PEERS_MAX]; /* by the process that they came from */
     uint64_t unsettled;                     /* bit per process: records of it are not settled */
     struct await await;                     /* packets that wait for the journal */

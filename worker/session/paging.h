@@ -20,6 +20,7 @@ struct paging {
     uint64_t asked_at_ms; /* when it was asked to drop what expired */
     uint32_t count;       /* of deliveries; so far as is known */
     uint32_t request;     /* the open one; 0: none */
+    bool has_shared;      /* some of it came through a shared group, or may have */
 };
 
 /* What comes into the session's queue from now on is on disk only. `after` is the seq of

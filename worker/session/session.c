@@ -78,7 +78,7 @@ void session_free(struct session *session)
         return;
     check(session->conn == NULL);
     check(session->pending == NULL && session->publisher == NULL);
-    check(session->holding == NULL);
+    check(session->holding == NULL && session->leaving == NULL);
     check(list_is_empty(&session->subscriptions));
     check(list_is_empty(&session->replays));
     check(!wheel_timer_is_running(&session->timer));
@@ -91,9 +91,16 @@ void session_free(struct session *session)
     session_set_will(session, NULL);
     session_forget_connection(session);
     free(session->receiving);
+    if (!session->is_gone)
+        session_leave(session);
+    free(session);
+}
+
+void session_leave(struct session *session)
+{
     check(map_remove(&session->table->by_client_id, session_client_id(session)) == session);
     stats_subtract(session->table->stats, STAT_clients_total, 1);
-    free(session);
+    session->is_gone = true;
 }
 
 struct bytes session_client_id(const struct session *session)

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 struct conn;
+struct leaving;
 struct paging;
 struct pending;
 struct publisher;
@@ -50,6 +51,7 @@ struct session {
     struct list_node replays;       /* of struct replay (worker/route/replay.h) */
     struct list_node queue;         /* of struct delivery, QoS 1 and 2, and 0 when offline */
     struct paging *paging;          /* what waits behind the queue, on disk; NULL: nothing */
+    struct leaving *leaving;        /* what goes to others (redistribute.h); NULL: nothing */
     struct inflight inflight;       /* towards the client */
     struct will *will;              /* NULL: none */
     struct publisher *publisher;    /* NULL: has not published, and nothing of it waits */
@@ -82,6 +84,7 @@ struct session {
     uint8_t version; /* enum mqtt_version of the latest connection */
     bool is_slow;    /* holds nobody back any more */
     bool is_remnant; /* stands for a will that outlived its worker */
+    bool is_gone;    /* no client's any more: session_leave() */
     bool is_awaited; /* packets to it wait for the journal (worker/route/await.h) */
     uint8_t client_id[];
 };
@@ -104,6 +107,8 @@ struct session *session_new(struct session_table *table, struct bytes client_id)
 /* Frees it with everything in it but its subscriptions and replays, which must
  * be gone (checked), and its connection, which must be detached. */
 void session_free(struct session *session);
+/* It ended, and is in the table no more; it stays for what it leaves to others. */
+void session_leave(struct session *session);
 
 struct bytes session_client_id(const struct session *session);
 /* Lives on without its connection. */

@@ -56,6 +56,7 @@ static bool add_row(const struct durable_key *key, const struct bytes *content, 
         return true; /* it is dropped when it is fetched */
     sum->queued->count++;
     sum->queued->bytes += row.bytes;
+    sum->queued->shared |= row.shared;
     return true;
 }
 
@@ -68,6 +69,7 @@ int durable_queue_sum(struct durable *durable, struct durable_item *item)
         .kind = RECORD_QUEUED,
         .session = item->journal.session,
         .seq = item->journal.seq,
+        .shared = item->journal.shared,
         .count = 1,
         .bytes = item->journal.bytes,
     };

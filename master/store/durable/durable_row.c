@@ -3,12 +3,16 @@
 #include "common/base/check.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum {
     FLAG_RETAIN = 1,
     FLAG_RELEASED = 2,
     FLAG_UNSURE = 4,
-    FIXED_MAX = 24 /* bytes of a content before its name or ids */
+    FLAG_SHARED = 8,
+    FLAG_CONNECTED = 1,
+    FLAG_LEAVING = 2,
+    FIXED_MAX = 32 /* bytes of a content before its name or ids */
 };
 
 static void encode(const struct durable_clock *clock, enum durable_kind kind,
@@ -19,7 +23,8 @@ static void encode(const struct durable_clock *clock, enum durable_kind kind,
         writer_u64(w, j->seq);
         writer_u32(w, j->expiry_s);
         writer_u8(w, j->version);
-        writer_u8(w, j->connected);
+        writer_u8(w,
+                  (uint8_t)((j->connected ? FLAG_CONNECTED : 0) | (j->leaving ? FLAG_LEAVING : 0)));
         writer_bytes(w, j->name);
     } else if (kind == DURABLE_SUBSCRIPTION) {
         writer_u32(w, j->subscription_id);
@@ -30,7 +35,10 @@ static void encode(const struct durable_clock *clock, enum durable_kind kind,
         writer_u32(w, (uint32_t)j->bytes);
         writer_u16(w, j->packet_id);
         writer_u8(w, j->qos);
-        writer_u8(w, (uint8_t)((j->retain ? FLAG_RETAIN : 0) | (j->released ? FLAG_RELEASED : 0)));
+        writer_u8(w, (uint8_t)((j->retain ? FLAG_RETAIN : 0) | (j->released ? FLAG_RELEASED : 0) |
+                               (j->shared ? FLAG_SHARED : 0)));
+        if (j->shared)
+            writer_bytes(w, (struct bytes){j->share.bytes, sizeof(j->share.bytes)});
         writer_bytes(w, j->ids);
     } else {
         check(kind == DURABLE_RECEIVED);
@@ -70,7 +78,9 @@ static void decode_session(const struct durable_clock *clock, struct reader *r,
     j->seq = reader_u64(r);
     j->expiry_s = reader_u32(r);
     j->version = reader_u8(r);
-    j->connected = reader_u8(r) != 0;
+    uint8_t flags = reader_u8(r);
+    j->connected = (flags & FLAG_CONNECTED) != 0;
+    j->leaving = (flags & FLAG_LEAVING) != 0;
     j->name = reader_bytes(r, reader_left(r));
     if (j->version < 3 || j->version > 5 || j->name.size == 0)
         r->bad = true;
@@ -97,6 +107,10 @@ static void decode_queued(struct reader *r, const struct durable_key *key, struc
     uint8_t flags = reader_u8(r);
     j->retain = (flags & FLAG_RETAIN) != 0;
     j->released = (flags & FLAG_RELEASED) != 0;
+    j->shared = (flags & FLAG_SHARED) != 0;
+    struct bytes share = reader_bytes(r, j->shared ? sizeof(j->share.bytes) : 0);
+    if (share.size > 0)
+        memcpy(j->share.bytes, share.data, share.size);
     j->ids = reader_bytes(r, reader_left(r));
     if (j->qos > 2 || j->ids.size % sizeof(uint32_t) != 0)
         r->bad = true;

@@ -42,6 +42,8 @@ static struct record_journal sample(size_t index)
          .unsure = true,
          .repeat = true,
          .bytes = 5,
+         .shared = true,
+         .share = {{1, 2, 3}},
          .ids = ids},
         {.kind = RECORD_SENT, .serial = 1, .session = 2, .seq = 3, .packet_id = 65535},
         {.kind = RECORD_RELEASED, .serial = 1, .session = 2, .seq = 3},
@@ -60,7 +62,12 @@ static struct record_journal sample(size_t index)
         {.kind = RECORD_RESTORE_BEGIN, .serial = 1, .epoch = 2, .run = 3},
         {.kind = RECORD_RESTORE_END, .epoch = 2},
         {.kind = RECORD_FETCH, .serial = 1, .session = 2, .seq = 3, .count = UINT32_MAX},
-        {.kind = RECORD_QUEUED, .session = 2, .seq = 3, .count = 4, .bytes = UINT64_MAX},
+        {.kind = RECORD_QUEUED,
+         .session = 2,
+         .seq = 3,
+         .count = 4,
+         .bytes = UINT64_MAX,
+         .shared = true},
         {.kind = RECORD_FETCH_END,
          .serial = 1,
          .session = 2,
@@ -87,6 +94,8 @@ static void assert_same(const struct record_journal *a, const struct record_jour
     assert_true(a->retain == b->retain && a->released == b->released);
     assert_true(a->unsure == b->unsure);
     assert_true(a->repeat == b->repeat && a->is_all == b->is_all);
+    assert_true(a->shared == b->shared && a->leaving == b->leaving);
+    assert_memory_equal(&a->share, &b->share, sizeof(a->share));
     assert_true(a->bytes == b->bytes && a->count == b->count);
     record_fixture_assert_bytes(a->name, b->name);
     record_fixture_assert_bytes(a->ids, b->ids);
@@ -137,9 +146,8 @@ static void test_record_get_journal_refuses_bad_fields(void **state)
         uint8_t value;
     } rows[] = {
         {1, 2, 6},    /* SESSION: version */
-        {1, 1, 0x40}, /* flags */
         {3, 1, 0x40}, /* SUBSCRIBE: options */
-        {5, 2, 3},    /* ENQUEUE: qos */
+        {5, 18, 3},   /* ENQUEUE: qos */
         {21, 1, 3},   /* JOURNAL_STATE: state */
     };
     struct record_fixture *w = *state;

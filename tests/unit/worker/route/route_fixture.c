@@ -84,7 +84,8 @@ static void open_router(struct fixture *f)
     list_init(&r->holds);
     list_init(&r->backlog);
     list_init(&r->replays);
-    list_init(&r->moving);
+    list_init(&r->leaving);
+    list_init(&r->moves);
     mesh_open(&r->mesh, &f->region, FIXTURE_SELF, f->bell_fds);
     settle_init(&r->settle, &r->mesh, &r->journal, on_ack);
     publishers_init(&r->publishers, &f->loop, r->stats, &r->settle, &r->journal);
@@ -148,10 +149,10 @@ static void end_sessions(struct fixture *f)
 int fixture_tear_down(void **state)
 {
     struct fixture *f = *state;
+    redistribute_done(&f->router);
     end_sessions(f);
     outbound_done(&f->router.outbound);
     await_done(&f->router.await);
-    redistribute_done(&f->router);
     filters_done(&f->router.filters);
     publishers_done(&f->router.publishers);
     cache_free(f->router.cache);
@@ -235,7 +236,7 @@ struct hash128 fixture_want_group(struct fixture *f, const char *text, unsigned 
                                   uint32_t online)
 {
     struct topic_share share;
-    struct hash128 id = hash_long(region_key(&f->region), bytes_of(text));
+    struct hash128 id = filters_group_id(bytes_of(text));
     bool changed;
     assert_int_equal(topic_check_subscription(bytes_of(text), &LIMITS, &share), TOPIC_OK);
     assert_int_equal(trie_set_group(f->router.live, share.filter, &id, worker,

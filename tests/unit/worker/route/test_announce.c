@@ -56,7 +56,7 @@ static void assert_group(struct announced *a, uint64_t serial, uint32_t online, 
 {
     struct ring_record record;
     struct record_group group;
-    struct hash128 id = hash_long(region_key(&a->f->region), bytes_of("$share/g/a/+"));
+    struct hash128 id = filters_group_id(bytes_of("$share/g/a/+"));
     assert_true(fixture_next(a->f, FIXTURE_STORE, &record));
     assert_int_equal(record.kind, RECORD_GROUP);
     assert_true(record_get_group(&record, &group));

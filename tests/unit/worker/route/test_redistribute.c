@@ -40,8 +40,10 @@ static void end(struct scene *scene)
 {
     fixture_detach(scene->f, scene->gone, &gone_conn);
     filters_remove_all(&scene->f->router.filters, scene->gone);
-    redistribute_session(&scene->f->router, scene->gone);
-    session_free(scene->gone);
+    if (redistribute_session(&scene->f->router, scene->gone))
+        session_leave(scene->gone);
+    else
+        session_free(scene->gone);
 }
 
 static struct session *join(struct scene *scene)
@@ -144,7 +146,7 @@ static void test_redistribute_step_waits_for_a_full_ring(void **state)
     router->outbound.blocked = 1ULL << FIXTURE_OTHER;
     end(&scene);
     assert_false(step(&scene));
-    assert_false(list_is_empty(&router->moving));
+    assert_false(list_is_empty(&router->leaving));
     (void)outbound_retry(&router->outbound);
     assert_false(step(&scene));
     assert_true(fixture_next_message(scene.f, FIXTURE_OTHER, &message));
@@ -158,7 +160,7 @@ static void test_redistribute_step_drops_what_nobody_is_left_for(void **state)
         get(&scene, "x", QOS_AT_LEAST_ONCE, 0);
     end(&scene);
     assert_false(step(&scene));
-    assert_true(list_is_empty(&scene.f->router.moving));
+    assert_true(list_is_empty(&scene.f->router.leaving));
     assert_dropped(&scene, 5);
     assert_int_equal(fixture_stat(scene.f, STAT_stored_messages), 0);
 }

@@ -212,7 +212,7 @@ static void test_shared_deliver_falls_back_on_offline_members(void **state)
 static void test_shared_deliver_does_not_go_around_for_nothing(void **state)
 {
     struct fixture *f = *state;
-    struct hash128 id = hash_long(region_key(&f->region), bytes_of("$share/g/t"));
+    struct hash128 id = filters_group_id(bytes_of("$share/g/t"));
     struct session *s = member(f, 0);
     bool changed;
     fixture_detach(f, s, &conns[0]);

@@ -169,7 +169,7 @@ static void test_rescue_folder_refuses_other_format(void **state)
 {
     const struct durable_fixture *f = *state;
     struct rescue_outcome outcome;
-    static const uint8_t other[] = {'C', 'R', 'T', 'R', 0, 0, 0, 3, 0xFF, 0xFF, 0xFF, 0xFC};
+    static const uint8_t other[] = {'C', 'R', 'T', 'R', 0, 0, 0, 99, 0xFF, 0xFF, 0xFF, 0x9C};
     struct durable_key key = durable_key_of(DURABLE_FORMAT);
     struct durable d = open_durable(f);
     assert_int_equal(durable_env_begin(d.env), 0);
