@@ -33,8 +33,10 @@
  *     RECEIVE_END     session, packet_id
  *     KEEP_RETAINED   message_id                     retained; an empty payload clears
  *     KEEP_WILL       message_id                     the will of the message's client_id;
- *                                                    its expiry_at_ms is the interval itself
- *     FORGET_WILL     name (client id)
+ *                                                    its expiry_at_ms is the interval itself;
+ *                                   one that was published may not be forgotten yet when the
+ *                                   client's next one is kept
+ *     FORGET_WILL     message_id                     of its KEEP_WILL
  *   worker -> committer:
  *     FETCH           request (as serial), session, seq, count
  *   committer -> worker:

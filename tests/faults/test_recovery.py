@@ -2,6 +2,7 @@
 numbers of workers, wills of clients that were connected, much state, and no state at all."""
 
 import os
+import signal
 import time
 
 import pytest
@@ -121,6 +122,33 @@ def test_will_after_disconnect_does_not_come(broker, restart):
     restart()
     broker.process.settle()
     assert wills(broker, watcher) == []
+
+
+def connect_past_one(broker, client_id, **how):
+    """The kernel may give the connection to a worker that stands still: then to another one."""
+    while True:
+        try:
+            return broker.raw(timeout=0.5).connect(client_id, **how)
+        except TimeoutError:
+            continue
+
+
+@PERSISTENCE
+@pytest.mark.one_shape
+@pytest.mark.parametrize("session", [KEEP, {}], ids=["kept", "clean"])
+def test_will_waits_on_disk_beside_the_next_one(broker, session):
+    """The client is back with another will before the first one is where it belongs."""
+    watching = broker.connect(worker=1, **KEEP)
+    watching.subscribe(broker.topic("will"), qos=2)
+    cut_after_all(watching)
+    mortal = broker.connect(worker=0, **session, will=Will(broker.topic("will"), b"first", 2))
+    os.kill(broker.process.read_pids()["worker 1"], signal.SIGSTOP)
+    mortal.cut()
+    connect_past_one(broker, mortal.client_id, **session,
+                     will=Will(broker.topic("will"), b"second", 2))
+    broker.restart(kill=True)
+    broker.process.settle()
+    assert wills(broker, watching.client_id) == [b"first", b"second"]
 
 
 @PERSISTENCE

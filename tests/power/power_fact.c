@@ -43,8 +43,7 @@ static int put_key(const struct record_journal *j, const struct record_message *
         return snprintf(line, POWER_LINE_MAX, "retained %.*s ", (int)m->topic.size,
                         (const char *)m->topic.data);
     case RECORD_KEEP_WILL:
-        return snprintf(line, POWER_LINE_MAX, "will %.*s ", (int)m->client_id.size,
-                        (const char *)m->client_id.data);
+        return snprintf(line, POWER_LINE_MAX, "will %" PRIx64 " ", j->message_id);
     default:
         unreachable();
     }

@@ -138,7 +138,6 @@ void power_model_say(struct power_model *model, unsigned worker,
                      const struct record_journal *journal, const struct record_message *message)
 {
     uint64_t serial = ++model->serials[worker];
-    struct record_message will = {.client_id = journal->name};
     switch ((unsigned)journal->kind) {
     case RECORD_SESSION_END:
         end_session(model, journal->session);
@@ -153,7 +152,7 @@ void power_model_say(struct power_model *model, unsigned worker,
         drop_row(model, journal, RECORD_RECEIVED, NULL);
         break;
     case RECORD_FORGET_WILL:
-        drop_row(model, journal, RECORD_KEEP_WILL, &will);
+        drop_row(model, journal, RECORD_KEEP_WILL, NULL);
         break;
     case RECORD_SENT:
     case RECORD_RELEASED:

@@ -143,10 +143,14 @@ static void keep(struct workload *w, unsigned worker, enum power_use use)
 
 static void forget_will(struct workload *w, unsigned worker)
 {
-    char name[32];
-    snprintf(name, sizeof name, "will-%u-%u", worker, lot(w, 8));
-    say(w, worker, &(struct record_journal){.kind = RECORD_FORGET_WILL, .name = bytes_of(name)},
-        NULL);
+    const struct power_row *row = power_model_pick(w->model, worker, RECORD_KEEP_WILL, &w->random);
+    if (row == NULL)
+        return;
+    struct record_journal journal = {
+        .kind = RECORD_FORGET_WILL,
+        .message_id = row->journal.message_id,
+    };
+    say(w, worker, &journal, NULL);
 }
 
 /* -- deliveries -- */

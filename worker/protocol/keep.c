@@ -144,9 +144,9 @@ void keep_will(struct protocol *protocol, const struct session *session)
         (void)outbound_send_message(&router->outbound, router->store, &record, &with);
 }
 
-void keep_no_will(struct protocol *protocol, struct bytes client_id)
+void keep_no_will(struct protocol *protocol, struct bytes client_id, uint64_t message_id)
 {
-    struct record_journal record = {.kind = RECORD_FORGET_WILL, .name = client_id};
+    struct record_journal record = {.kind = RECORD_FORGET_WILL, .message_id = message_id};
     if (journal_of(protocol)->is_on)
         (void)journal_put(journal_of(protocol), &record);
     else

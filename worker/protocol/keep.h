@@ -25,6 +25,7 @@ uint64_t keep_no_subscription(struct protocol *protocol, const struct session *s
                               struct bytes text);
 /* The will of any session: on disk, or with the store if nothing is kept there. */
 void keep_will(struct protocol *protocol, const struct session *session);
-void keep_no_will(struct protocol *protocol, struct bytes client_id);
+/* `message_id`: which one, on disk; with the store a client has one only. */
+void keep_no_will(struct protocol *protocol, struct bytes client_id, uint64_t message_id);
 
 #endif

@@ -104,6 +104,7 @@ static uint64_t due_again_ms(const struct session *session, uint64_t now)
 static void wait_again(struct protocol *protocol, struct session *session)
 {
     uint64_t now = loop_now_ms(protocol->router->loop);
+    will_publish_older(protocol, session);
     if (session->expires_at_ms == 0)
         lifecycle_wait_offline(protocol, session);
     else

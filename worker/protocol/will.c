@@ -13,8 +13,7 @@
 /* A will that was published, and is kept until it is settled. */
 struct published_will {
     struct list_node node;
-    size_t size;
-    uint8_t client_id[];
+    uint64_t message_id; /* of its KEEP_WILL */
 };
 
 static struct will *new_will(struct protocol *protocol, const struct mqtt_message *from,
@@ -23,6 +22,8 @@ static struct will *new_will(struct protocol *protocol, const struct mqtt_messag
     struct will *will = calloc(1, sizeof(*will));
     if (will == NULL)
         return NULL;
+    list_init(&will->node);
+    list_init(&will->older);
     will->message = message_new(from->topic, properties, from->payload);
     if (will->message == NULL) {
         free(will);
@@ -63,23 +64,22 @@ void will_drop(struct protocol *protocol, struct session *session)
 {
     if (session->will == NULL)
         return;
+    uint64_t id = session->will->message->id;
     session_set_will(session, NULL);
-    keep_no_will(protocol, session_client_id(session));
+    keep_no_will(protocol, session_client_id(session), id);
 }
 
 /* -- published -- */
 
-static void forget_when_settled(struct protocol *protocol, const struct session *session,
+static void forget_when_settled(struct protocol *protocol, uint64_t message_id,
                                 const struct route_result *result)
 {
     const struct publisher_ack settled = {0};
-    struct bytes id = session_client_id(session);
-    struct published_will *p = malloc(sizeof(*p) + id.size);
+    struct published_will *p = malloc(sizeof(*p));
     if (p == NULL)
         fatal("no memory for a will");
     list_init(&p->node);
-    p->size = id.size;
-    memcpy(p->client_id, id.data, id.size);
+    p->message_id = message_id;
     list_push_back(&protocol->published_wills, &p->node);
     settle_acknowledge(&protocol->router->settle, &protocol->unsettled_wills, &settled,
                        result->workers, result->kept);
@@ -91,11 +91,7 @@ void will_settled(void *protocol)
     struct list_node *node = list_first(&own->published_wills);
     check(node != NULL);
     struct published_will *p = list_owner(node, struct published_will, node);
-    const struct bytes id = {p->client_id, p->size};
-    const struct session *session = session_find(&own->sessions, id);
-    /* A new will of the client has taken its place. */
-    if (session == NULL || session->will == NULL)
-        keep_no_will(own, id);
+    keep_no_will(own, (struct bytes){NULL, 0}, p->message_id);
     list_remove(node);
     free(p);
 }
@@ -117,7 +113,7 @@ void will_publish(struct protocol *protocol, struct session *session)
     struct router *router = protocol->router;
     if (will->expiry_s != 0)
         will->message->expiry_at_ms = loop_now_ms(router->loop) + will->expiry_s * 1000ULL;
-    will->message->id++;
+    uint64_t kept_as = will->message->id++;
     struct publication p = publication_of(will->message);
     p.origin = (uint16_t)router->self;
     p.publisher_session = session; /* No Local holds for wills too */
@@ -128,9 +124,22 @@ void will_publish(struct protocol *protocol, struct session *session)
     publication_done(&p);
     will_free(will);
     if (router->journal.is_on)
-        forget_when_settled(protocol, session, &result);
+        forget_when_settled(protocol, kept_as, &result);
     else
-        keep_no_will(protocol, session_client_id(session));
+        keep_no_will(protocol, session_client_id(session), kept_as);
+}
+
+void will_publish_older(struct protocol *protocol, struct session *session)
+{
+    struct will *current = session->will;
+    if (current == NULL)
+        return;
+    for (struct list_node *node; (node = list_first(&current->older)) != NULL;) {
+        list_remove(node);
+        session->will = list_owner(node, struct will, node);
+        will_publish(protocol, session);
+    }
+    session->will = current;
 }
 
 static struct mqtt_message message_of(const struct record_message *record)
@@ -205,6 +214,10 @@ bool will_restore(struct protocol *protocol, const struct record_message *record
     will->delay_s = record->session_expiry_s == 0 ? 0 : record->will_delay_s;
     will->message->id = record->message_id;
     will->is_restored = true;
-    session_set_will(session, will);
+    if (session->will != NULL) {
+        list_take_all(&will->older, &session->will->older);
+        list_push_back(&will->older, &session->will->node);
+    }
+    session->will = will;
     return true;
 }

@@ -19,6 +19,8 @@ bool will_take(struct protocol *protocol, struct session *session,
 void will_drop(struct protocol *protocol, struct session *session);
 /* Publishes it, if any, and drops it. */
 void will_publish(struct protocol *protocol, struct session *session);
+/* Publishes once more what came back with it of older ones of this client. */
+void will_publish_older(struct protocol *protocol, struct session *session);
 /* A published will is where it belongs: it need not be kept any more. `protocol` is its
  * worker's; for struct settle. */
 void will_settled(void *protocol);
@@ -29,7 +31,8 @@ void will_done(struct protocol *protocol);
 void will_adopt(struct protocol *protocol, const struct record_message *record);
 
 /* A will that is on disk, back: of a session that is here again, or of one that only
- * stands for it. False without memory. */
+ * stands for it. Those of a client come in the order in which they were taken. False
+ * without memory. */
 bool will_restore(struct protocol *protocol, const struct record_message *record);
 
 #endif

@@ -327,6 +327,9 @@ void will_free(struct will *will)
 {
     if (will == NULL)
         return;
+    list_for_each(node, &will->older)
+        will_free(list_owner(node, struct will, node));
+    list_remove(&will->node);
     message_put(will->message);
     free(will);
 }

@@ -33,6 +33,8 @@ struct will {
     uint32_t expiry_s; /* Message Expiry Interval, counted from its publication; 0: none */
     uint32_t delay_s;
     bool is_restored; /* it may have been published before */
+    struct list_node node;
+    struct list_node older; /* of struct will: restored ones, which were published before */
 };
 
 /* A QoS 2 id from the client, between PUBLISH and PUBREL. */

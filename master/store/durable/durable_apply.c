@@ -290,15 +290,11 @@ static bool is_void(const struct apply *a, const struct durable_change *change)
 /* A will may be published once more, under the id after its own, as long as it is kept. */
 static int note_will(struct apply *a, const struct durable_change *change)
 {
-    struct record_message old;
-    struct bytes content;
-    uint64_t id = change->action == DURABLE_DELETE ? 0 : change->body->message.message_id;
-    bool is_there = durable_env_get(a->durable->env, &change->key, &content) == 0 &&
-                    durable_message_decode(&a->durable->clock, content, &old);
-    if (is_there && old.message_id == id)
-        return 0;
-    int r = is_there ? durable_unsure_end(a->durable, old.message_id + 1) : 0;
-    return r == 0 && id != 0 ? durable_unsure_begin(a->durable, id + 1) : r;
+    uint64_t id = durable_key_first(&change->key) + 1;
+    bool is_there = durable_env_has(a->durable->env, &change->key);
+    if (change->action == DURABLE_DELETE)
+        return is_there ? durable_unsure_end(a->durable, id) : 0;
+    return is_there ? 0 : durable_unsure_begin(a->durable, id);
 }
 
 static int apply_message(struct apply *a, struct durable_change *change)

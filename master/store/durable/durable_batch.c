@@ -230,7 +230,8 @@ static bool add_message(struct durable_batch *batch, unsigned worker,
     if (name.size == 0)
         return false;
     bool is_delete = !is_will && body->message.payload.size == 0;
-    struct durable_key key = durable_key_name(is_will ? DURABLE_WILL : DURABLE_RETAINED, name);
+    struct durable_key key = is_will ? durable_key_number(DURABLE_WILL, journal->message_id)
+                                     : durable_key_name(DURABLE_RETAINED, name);
     body->holders++;
     struct durable_change *change =
         set(batch, worker, key, journal, is_delete ? DURABLE_DELETE : DURABLE_PUT);
@@ -268,7 +269,7 @@ bool durable_batch_add(struct durable_batch *batch, unsigned worker, const struc
     else if (j->kind == RECORD_DONE)
         key = durable_key_pair(DURABLE_QUEUE, j->session, j->seq);
     else
-        key = durable_key_name(DURABLE_WILL, j->name);
+        key = durable_key_number(DURABLE_WILL, j->message_id);
     set(batch, worker, key, j, is_delete ? DURABLE_DELETE : DURABLE_PUT);
     return true;
 }

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 /* 1 had no counts of what waits; no release wrote it. */
-enum { FORMAT = 3 };
+enum { FORMAT = 4 };
 
 #define MAGIC 0x43525452U /* "CRTR" */
 

@@ -16,7 +16,7 @@
  *   QUEUE         session, seq              a delivery, waiting or in flight
  *   MESSAGE       message id, 0 or 1        how many deliveries need it; its body
  *   RETAINED      hash of topic
- *   WILL          hash of client id
+ *   WILL          message id
  *   UNSURE        message id, session or 0  see durable_unsure.h
  *   ENDED         session                   gone, but for rows that are to be deleted
  *

@@ -57,7 +57,7 @@ static struct record_journal sample(size_t index)
         {.kind = RECORD_RECEIVE_END, .serial = 1, .session = 2, .packet_id = 3},
         {.kind = RECORD_KEEP_RETAINED, .serial = 1, .message_id = 2},
         {.kind = RECORD_KEEP_WILL, .serial = 1, .message_id = 2},
-        {.kind = RECORD_FORGET_WILL, .serial = 1, .name = name},
+        {.kind = RECORD_FORGET_WILL, .serial = 1, .message_id = 2},
         {.kind = RECORD_HAD, .session = 2, .message_id = 3},
         {.kind = RECORD_RESTORE_BEGIN, .serial = 1, .epoch = 2, .run = 3},
         {.kind = RECORD_RESTORE_END, .epoch = 2},

@@ -242,8 +242,7 @@ static void test_committer_work_restore_gives_wills(void **state)
         journal_bench_put(
             b, 0, (struct record_journal){.kind = RECORD_KEEP_WILL, .message_id = will.message_id});
     }
-    journal_bench_put(b, 0,
-                      (struct record_journal){.kind = RECORD_FORGET_WILL, .name = bytes_of("w3")});
+    journal_bench_put(b, 0, (struct record_journal){.kind = RECORD_FORGET_WILL, .message_id = 504});
     journal_bench_run(b);
     journal_bench_restart(b);
     unsigned count = journal_bench_restore(b, 0)->count;
