@@ -170,18 +170,24 @@ uint32_t ring_position(const struct ring *ring)
     return ring->own;
 }
 
+uint32_t ring_settled(const struct ring *ring)
+{
+    return atomic_load_explicit(&ring->shared->settled, memory_order_acquire); /* C */
+}
+
+uint32_t ring_released(const struct ring *ring)
+{
+    return atomic_load_explicit(&ring->shared->tail, memory_order_acquire); /* B */
+}
+
 bool ring_has_settled(const struct ring *ring, uint32_t position)
 {
-    uint32_t settled = atomic_load_explicit(&ring->shared->settled, memory_order_acquire); /* C */
-
-    return has_reached(settled, position);
+    return has_reached(ring_settled(ring), position);
 }
 
 bool ring_has_released(const struct ring *ring, uint32_t position)
 {
-    uint32_t tail = atomic_load_explicit(&ring->shared->tail, memory_order_acquire); /* B */
-
-    return has_reached(tail, position);
+    return has_reached(ring_released(ring), position);
 }
 
 /* -- consumer -- */

@@ -61,6 +61,9 @@ bool ring_publish(struct ring *ring);
 bool ring_want_room(struct ring *ring, uint32_t size);
 /* Position behind all that is committed; compare with ring_has_settled(). */
 uint32_t ring_position(const struct ring *ring);
+/* Up to where the consumer has settled; and given back the room. */
+uint32_t ring_settled(const struct ring *ring);
+uint32_t ring_released(const struct ring *ring);
 bool ring_has_settled(const struct ring *ring, uint32_t position);
 /* Has the consumer given back the room of all that is before? */
 bool ring_has_released(const struct ring *ring, uint32_t position);

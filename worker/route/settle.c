@@ -67,6 +67,38 @@ static void tell(const struct settle *s, struct settle_queue *q, const struct pu
         s->on_ack(q->conn, ack);
 }
 
+/* -- what has moved -- */
+
+static struct settle_seen look_at(const struct settle *s, unsigned worker)
+{
+    const struct ring *out = &s->mesh->out[worker];
+    return (struct settle_seen){.settled = ring_settled(out), .released = ring_released(out)};
+}
+
+static void look_at_all(struct settle *s)
+{
+    s->confirmed = s->journal->confirmed;
+    for (uint64_t left = s->awaited; left != 0; left &= left - 1) {
+        unsigned worker = (unsigned)__builtin_ctzll(left);
+        s->seen[worker] = look_at(s, worker);
+    }
+}
+
+static bool has_moved(const struct settle *s)
+{
+    if (s->has_news || s->confirmed != s->journal->confirmed)
+        return true;
+    for (uint64_t left = s->awaited; left != 0; left &= left - 1) {
+        unsigned worker = (unsigned)__builtin_ctzll(left);
+        struct settle_seen now = look_at(s, worker);
+        if (now.settled != s->seen[worker].settled || now.released != s->seen[worker].released)
+            return true;
+    }
+    return false;
+}
+
+/* -- entries -- */
+
 static uint64_t *word(const struct settle_queue *q, uint32_t index)
 {
     return &q->words[index & (q->capacity - 1)];
@@ -146,17 +178,6 @@ static void append(struct settle *s, struct settle_queue *q, const struct publis
         list_push_back(&s->waiting, &q->node);
 }
 
-void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
-                        const struct publisher_ack *ack, uint64_t workers, uint64_t kept)
-{
-    if (workers == 0 && kept == 0 && settle_queue_is_empty(queue)) {
-        tell(settle, queue, ack, queue->is_left);
-        return;
-    }
-    append(settle, queue, ack, workers, kept);
-    queue->puback_count += ack->type == PACKET_PUBACK && !queue->is_left;
-}
-
 static unsigned worker_of(uint64_t word)
 {
     return word >> WORKER_SHIFT & WORKER_MASK;
@@ -196,6 +217,30 @@ static const uint64_t *find_unsettled(const struct settle *s, const struct settl
     return NULL;
 }
 
+/* Whom the first entry waits for from now on, or that it need not wait. */
+static void await_first(struct settle *s, const struct settle_queue *q)
+{
+    const uint64_t *w = find_unsettled(s, q);
+    if (w == NULL)
+        s->has_news = true;
+    else if (!is_own(s, *w))
+        s->awaited |= UINT64_C(1) << worker_of(*w);
+}
+
+void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
+                        const struct publisher_ack *ack, uint64_t workers, uint64_t kept)
+{
+    bool is_first = settle_queue_is_empty(queue);
+    if (workers == 0 && kept == 0 && is_first) {
+        tell(settle, queue, ack, queue->is_left);
+        return;
+    }
+    append(settle, queue, ack, workers, kept);
+    if (is_first)
+        await_first(settle, queue);
+    queue->puback_count += ack->type == PACKET_PUBACK && !queue->is_left;
+}
+
 static bool has_crossed(const struct settle *s, const struct settle_queue *q)
 {
     uint32_t count = (uint32_t)*word(q, q->first) & COUNT_MASK;
@@ -219,38 +264,30 @@ static void send_first(struct settle *s, struct settle_queue *q)
 
 void settle_release(struct settle *settle)
 {
+    if (list_is_empty(&settle->waiting) || (!settle->hears_first && !has_moved(settle)))
+        return;
+    look_at_all(settle);
+    settle->awaited = 0;
+    settle->has_news = false;
     list_for_each(node, &settle->waiting) {
         struct settle_queue *q = list_owner(node, struct settle_queue, node);
         while (!settle_queue_is_empty(q) && find_unsettled(settle, q) == NULL)
             send_first(settle, q);
         if (settle_queue_is_empty(q))
             list_remove(&q->node);
+        else
+            await_first(settle, q);
     }
 }
 
-/* One worker that a first entry waits for, by queue; asks each for its bell once. The
- * committer rings ours without being asked. */
-static void ask_for_bells(struct settle *s)
-{
-    uint64_t asked = 1ULL << s->mesh->self;
-    list_for_each(node, &s->waiting) {
-        const uint64_t *w = find_unsettled(s, list_owner(node, struct settle_queue, node));
-        if (w == NULL || (asked >> worker_of(*w) & 1) != 0)
-            continue;
-        asked |= 1ULL << worker_of(*w);
-        (void)ring_want_settled(&s->mesh->out[worker_of(*w)], (uint32_t)*w);
-    }
-}
-
+/* The committer rings ours without being asked. */
 bool settle_may_sleep(struct settle *settle)
 {
     if (list_is_empty(&settle->waiting))
         return true;
-    ask_for_bells(settle);
-    list_for_each(node, &settle->waiting)
-        if (find_unsettled(settle, list_owner(node, struct settle_queue, node)) == NULL)
-            return false;
-    return true;
+    for (uint64_t left = settle->awaited; left != 0; left &= left - 1)
+        (void)ring_want_settled(&settle->mesh->out[__builtin_ctzll(left)], 0);
+    return !has_moved(settle);
 }
 
 /* -- refused -- */
@@ -272,14 +309,16 @@ static bool waits_for(const struct settle *s, const struct settle_queue *q, uint
     return false;
 }
 
-static void refuse(uint64_t *head, enum mqtt_reason reason)
+/* True when it is so from now on. */
+static bool refuse(uint64_t *head, enum mqtt_reason reason)
 {
     unsigned type = *head >> TYPE_SHIFT & TYPE_MASK;
     bool is_answer = type == PACKET_PUBACK || type == PACKET_PUBREC;
     if (!is_answer || (*head & REFUSED) != 0)
-        return;
+        return false;
     *head &= ~((uint64_t)UINT16_MAX << REASON_SHIFT);
     *head |= (uint64_t)(uint16_t)reason << REASON_SHIFT | REFUSED;
+    return true;
 }
 
 static void refuse_waiting(struct settle *s, uint64_t serial, enum mqtt_reason reason)
@@ -288,7 +327,7 @@ static void refuse_waiting(struct settle *s, uint64_t serial, enum mqtt_reason r
         struct settle_queue *q = list_owner(node, struct settle_queue, node);
         for (uint32_t i = q->first; i != q->end; i = next_entry(q, i))
             if (waits_for(s, q, i, serial))
-                refuse(word(q, i), reason);
+                s->has_news |= refuse(word(q, i), reason);
     }
 }
 
@@ -337,5 +376,5 @@ void settle_refuse_position(struct settle *settle, unsigned worker, uint32_t pos
         }
     }
     if (nearest != NULL)
-        refuse(nearest, reason);
+        settle->has_news |= refuse(nearest, reason);
 }

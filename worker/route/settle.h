@@ -40,6 +40,8 @@ struct settle {
     struct mesh *mesh;
     const struct journal *journal;
     struct list_node waiting; /* of struct settle_queue that is not empty */
+    uint64_t awaited;         /* bit per worker that the first entry of some queue waits for */
+    bool has_news;            /* an entry may go out though nothing moved */
     bool hears_first;         /* all that a worker said is taken before it has settled */
     /* Sends an acknowledgement. */
     void (*on_ack)(struct conn *conn, const struct publisher_ack *ack);
@@ -48,6 +50,13 @@ struct settle {
     void *owner;
     /* A PUBREC whose connection is gone is settled. */
     void (*on_unheard)(struct settle_queue *queue, const struct publisher_ack *ack);
+    /* How far these were when all queues were last looked at: nothing goes out before one
+     * of them moves. */
+    uint64_t confirmed; /* the journal */
+    struct settle_seen {
+        uint32_t settled;
+        uint32_t released;
+    } seen[MESH_PEERS_MAX]; /* the rings to `awaited` */
 };
 
 /* Embedded in its publisher. */

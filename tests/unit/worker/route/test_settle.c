@@ -159,6 +159,25 @@ static void test_settle_acknowledge_grows_across_the_wrap(void **state)
     fixture_end(f, s);
 }
 
+/* All that it asks for was settled before it came: nothing moves for it any more. */
+static void test_settle_release_sends_what_need_not_wait(void **state)
+{
+    struct fixture *f = *state;
+    struct session *s = fixture_session(f, "a", &first_conn);
+    struct publisher *p = fixture_publisher(f, s);
+    struct publisher_ack ack = {.packet_id = 2, .type = PACKET_PUBACK};
+    send_to(f, p, 1, PEER_BIT);
+    fixture_drain(f, FIXTURE_PEER);
+    release(f);
+    assert_int_equal(f->ack_count, 1);
+    settle_acknowledge(&f->router.settle, &p->unsettled, &ack, PEER_BIT, 0);
+    assert_false(settle_may_sleep(&f->router.settle));
+    release(f);
+    assert_int_equal(f->ack_count, 2);
+    assert_true(settle_may_sleep(&f->router.settle));
+    fixture_end(f, s);
+}
+
 static void test_settle_release_passes_over_a_publisher_that_is_gone(void **state)
 {
     struct fixture *f = *state;
@@ -263,6 +282,7 @@ int main(void)
         FIXTURE_TEST(test_settle_release_tells_publishers_apart),
         FIXTURE_TEST(test_settle_acknowledge_counts_pubacks),
         FIXTURE_TEST(test_settle_acknowledge_grows_across_the_wrap),
+        FIXTURE_TEST(test_settle_release_sends_what_need_not_wait),
         FIXTURE_TEST(test_settle_release_passes_over_a_publisher_that_is_gone),
         FIXTURE_TEST(test_settle_refuse_all_tells_all_who_wait),
         FIXTURE_TEST(test_settle_acknowledge_waits_till_takers_have_taken_it),
