@@ -27,10 +27,6 @@ enum {
     PACKET_SHIFT = 48
 };
 
-/* Instead of a serial. */
-#define OF_WORKERS 0
-#define ANYTHING UINT64_MAX
-
 #define REFUSED (UINT64_C(1) << 31)
 #define UNHEARD (UINT64_C(1) << 30)
 
@@ -262,51 +258,38 @@ static void send_first(struct settle *s, struct settle_queue *q)
     tell(s, q, &ack, (head & UNHEARD) != 0);
 }
 
-void settle_release(struct settle *settle)
-{
-    if (list_is_empty(&settle->waiting) || (!settle->hears_first && !has_moved(settle)))
-        return;
-    look_at_all(settle);
-    settle->awaited = 0;
-    settle->has_news = false;
-    list_for_each(node, &settle->waiting) {
-        struct settle_queue *q = list_owner(node, struct settle_queue, node);
-        while (!settle_queue_is_empty(q) && find_unsettled(settle, q) == NULL)
-            send_first(settle, q);
-        if (settle_queue_is_empty(q))
-            list_remove(&q->node);
-        else
-            await_first(settle, q);
-    }
-}
-
-/* The committer rings ours without being asked. */
-bool settle_may_sleep(struct settle *settle)
-{
-    if (list_is_empty(&settle->waiting))
-        return true;
-    for (uint64_t left = settle->awaited; left != 0; left &= left - 1)
-        (void)ring_want_settled(&settle->mesh->out[__builtin_ctzll(left)], 0);
-    return !has_moved(settle);
-}
-
 /* -- refused -- */
 
-/* Does an entry wait for this record of the journal; for another worker (OF_WORKERS); or
- * for anything? */
-static bool waits_for(const struct settle *s, const struct settle_queue *q, uint32_t entry,
-                      uint64_t serial)
+/* Does an entry wait for the disk of another worker; or (`of_any`) for any? */
+static bool waits_for_disk(const struct settle *s, const struct settle_queue *q, uint32_t entry,
+                           bool of_any)
 {
     uint32_t count = (uint32_t)*word(q, entry) & COUNT_MASK;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t w = *word(q, entry + 1 + i);
-        uint32_t before_last = (uint32_t)w - (uint32_t)serial;
-        bool is_asked = serial == ANYTHING || (serial == OF_WORKERS && !is_own(s, w));
-        bool is_one = serial != OF_WORKERS && is_own(s, w) && before_last < w >> RECORDS_SHIFT;
-        if (is_asked ? !is_takers(s, w) && !is_settled(s, w) : is_one)
+        bool is_asked = of_any || !is_own(s, w);
+        if (is_asked && !is_takers(s, w) && !is_settled(s, w))
             return true;
     }
     return false;
+}
+
+/* The refusal of a record that an entry waits for, or NULL. Our own word is the last. */
+static const struct settle_refused *find_refused(const struct settle *s,
+                                                 const struct settle_queue *q, uint32_t entry)
+{
+    uint32_t end = next_entry(q, entry);
+    uint64_t w = *word(q, end - 1);
+    if (end == entry + 1 || !is_own(s, w))
+        return NULL;
+    uint32_t last = (uint32_t)w;
+    uint32_t first = last - (uint32_t)(w >> RECORDS_SHIFT) + 1;
+    for (unsigned i = 0; i < s->refused_count; i++) {
+        const struct settle_refused *r = &s->refused[i];
+        if ((int32_t)(last - (uint32_t)r->first) >= 0 && (int32_t)((uint32_t)r->last - first) >= 0)
+            return r;
+    }
+    return NULL;
 }
 
 /* True when it is so from now on. */
@@ -321,29 +304,51 @@ static bool refuse(uint64_t *head, enum mqtt_reason reason)
     return true;
 }
 
-static void refuse_waiting(struct settle *s, uint64_t serial, enum mqtt_reason reason)
+static void refuse_waiting(struct settle *s, bool of_any, enum mqtt_reason reason)
 {
     list_for_each(node, &s->waiting) {
         struct settle_queue *q = list_owner(node, struct settle_queue, node);
         for (uint32_t i = q->first; i != q->end; i = next_entry(q, i))
-            if (waits_for(s, q, i, serial))
+            if (waits_for_disk(s, q, i, of_any))
                 s->has_news |= refuse(word(q, i), reason);
     }
 }
 
+/* One walk for as many as came: a full disk refuses a thousand records in a turn. */
+static void refuse_marked(struct settle *s)
+{
+    list_for_each(node, &s->waiting) {
+        struct settle_queue *q = list_owner(node, struct settle_queue, node);
+        for (uint32_t i = q->first; i != q->end; i = next_entry(q, i)) {
+            const struct settle_refused *r = find_refused(s, q, i);
+            if (r != NULL)
+                s->has_news |= refuse(word(q, i), r->reason);
+        }
+    }
+    s->refused_count = 0;
+}
+
 void settle_refuse(struct settle *settle, uint64_t serial, enum mqtt_reason reason)
 {
-    refuse_waiting(settle, serial, reason);
+    struct settle_refused *last =
+        settle->refused_count == 0 ? NULL : &settle->refused[settle->refused_count - 1];
+    if (last != NULL && serial == last->last + 1 && reason == last->reason) {
+        last->last = serial;
+        return;
+    }
+    if (settle->refused_count == SETTLE_REFUSED_MAX)
+        refuse_marked(settle);
+    settle->refused[settle->refused_count++] = (struct settle_refused){serial, serial, reason};
 }
 
 void settle_refuse_workers(struct settle *settle, enum mqtt_reason reason)
 {
-    refuse_waiting(settle, OF_WORKERS, reason);
+    refuse_waiting(settle, false, reason);
 }
 
 void settle_refuse_all(struct settle *settle, enum mqtt_reason reason)
 {
-    refuse_waiting(settle, ANYTHING, reason);
+    refuse_waiting(settle, true, reason);
 }
 
 /* How far beyond `position` an entry waits for this worker; UINT32_MAX: it does not. */
@@ -377,4 +382,36 @@ void settle_refuse_position(struct settle *settle, unsigned worker, uint32_t pos
     }
     if (nearest != NULL)
         settle->has_news |= refuse(nearest, reason);
+}
+
+/* -- each turn -- */
+
+void settle_release(struct settle *settle)
+{
+    if (settle->refused_count > 0)
+        refuse_marked(settle);
+    if (list_is_empty(&settle->waiting) || (!settle->hears_first && !has_moved(settle)))
+        return;
+    look_at_all(settle);
+    settle->awaited = 0;
+    settle->has_news = false;
+    list_for_each(node, &settle->waiting) {
+        struct settle_queue *q = list_owner(node, struct settle_queue, node);
+        while (!settle_queue_is_empty(q) && find_unsettled(settle, q) == NULL)
+            send_first(settle, q);
+        if (settle_queue_is_empty(q))
+            list_remove(&q->node);
+        else
+            await_first(settle, q);
+    }
+}
+
+/* The committer rings ours without being asked. */
+bool settle_may_sleep(struct settle *settle)
+{
+    if (list_is_empty(&settle->waiting))
+        return true;
+    for (uint64_t left = settle->awaited; left != 0; left &= left - 1)
+        (void)ring_want_settled(&settle->mesh->out[__builtin_ctzll(left)], 0);
+    return !has_moved(settle);
 }

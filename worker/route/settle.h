@@ -26,6 +26,8 @@ struct conn;
 struct journal;
 struct settle_queue;
 
+enum { SETTLE_REFUSED_MAX = 32 };
+
 struct publisher_ack {
     uint16_t packet_id; /* 0: none */
     uint8_t type;       /* enum packet_type */
@@ -50,6 +52,13 @@ struct settle {
     void *owner;
     /* A PUBREC whose connection is gone is settled. */
     void (*on_unheard)(struct settle_queue *queue, const struct publisher_ack *ack);
+    /* Records of the journal that can't be kept, till those who wait for them are told. */
+    struct settle_refused {
+        uint64_t first;
+        uint64_t last;
+        enum mqtt_reason reason;
+    } refused[SETTLE_REFUSED_MAX];
+    unsigned refused_count;
     /* How far these were when all queues were last looked at: nothing goes out before one
      * of them moves. */
     uint64_t confirmed; /* the journal */
@@ -88,7 +97,8 @@ bool settle_queue_is_empty(const struct settle_queue *queue);
  * from `kept` on (0: none), are on disk. */
 void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
                         const struct publisher_ack *ack, uint64_t workers, uint64_t kept);
-/* This record of the journal can't be kept: whose PUBACK or PUBREC waits for it, is told. */
+/* This record of the journal can't be kept: whose PUBACK or PUBREC waits for it, is told by
+ * the next settle_release(). */
 void settle_refuse(struct settle *settle, uint64_t serial, enum mqtt_reason reason);
 /* The same for those who wait for other workers, which have no room on disk either. */
 void settle_refuse_workers(struct settle *settle, enum mqtt_reason reason);

@@ -212,6 +212,33 @@ static void test_settle_refuse_all_tells_all_who_wait(void **state)
     fixture_end(f, s);
 }
 
+/* Acknowledgements that each wait for a record of the journal of their own: a run
+ * of those is refused, and then more single ones than are remembered at a time. */
+static void test_settle_refuse_tells_who_waits_for_it(void **state)
+{
+    enum { COUNT = 200, FIRST = 1000 };
+    struct fixture *f = *state;
+    struct journal *journal = &f->router.journal;
+    struct session *s = fixture_session(f, "a", &first_conn);
+    struct publisher *p = fixture_publisher(f, s);
+    journal->confirmed = FIRST - 1;
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct publisher_ack ack = {.packet_id = (uint16_t)(i + 1), .type = PACKET_PUBACK};
+        journal->serial = FIRST + i;
+        settle_acknowledge(&f->router.settle, &p->unsettled, &ack, 0, journal->serial);
+    }
+    for (unsigned i = 0; i < COUNT; i++)
+        if (i < 10 || i % 2 == 0)
+            settle_refuse(&f->router.settle, FIRST + i, WHY_DISK);
+    assert_int_equal(f->ack_count, 0);
+    journal->confirmed = journal->serial;
+    release(f);
+    assert_int_equal(f->ack_count, COUNT);
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_int_equal(f->acks[i].ack.reason, i < 10 || i % 2 == 0 ? WHY_DISK : REASON_SUCCESS);
+    fixture_end(f, s);
+}
+
 /* Who keeps nothing of it need only take it: its disk is not waited for. */
 static void test_settle_acknowledge_waits_till_takers_have_taken_it(void **state)
 {
@@ -285,6 +312,7 @@ int main(void)
         FIXTURE_TEST(test_settle_release_sends_what_need_not_wait),
         FIXTURE_TEST(test_settle_release_passes_over_a_publisher_that_is_gone),
         FIXTURE_TEST(test_settle_refuse_all_tells_all_who_wait),
+        FIXTURE_TEST(test_settle_refuse_tells_who_waits_for_it),
         FIXTURE_TEST(test_settle_acknowledge_waits_till_takers_have_taken_it),
         FIXTURE_TEST(test_settle_may_sleep_asks_for_the_bell),
         FIXTURE_TEST(test_settle_may_sleep_asks_every_worker),
