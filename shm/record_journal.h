@@ -22,8 +22,7 @@
  *     SUBSCRIBE       session, subscription_id, options, name (filter, with $share/g/)
  *     UNSUBSCRIBE     session, name
  *     ENQUEUE         session, seq, message_id, bytes, packet_id, qos, retain, released,
- *                     repeat, share (shared: the group that it came through), ids; unsure: QoS 2,
- *                     through a shared group
+ *                     repeat, share (shared: the group that it came through), ids
  *     SENT            session, seq, packet_id        is in flight now
  *     RELEASED        session, seq                   PUBREC came: the body is not needed
  *     DONE            session, seq                   acknowledged, expired, dropped

@@ -215,7 +215,6 @@ static bool page(struct router *router, struct session *session, struct publicat
         .qos = (uint8_t)terms->qos,
         .retain = terms->retain,
         .repeat = may_be_sent(p),
-        .unsure = terms->share != NULL && terms->qos == QOS_EXACTLY_ONCE,
         .ids = {(const uint8_t *)terms->ids.list, terms->ids.count * sizeof(terms->ids.list[0])},
     };
     if (message == NULL)

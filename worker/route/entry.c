@@ -26,7 +26,6 @@ static void put(struct journal *journal, const struct session *session, struct d
         .qos = d->qos,
         .retain = d->retain,
         .released = m == NULL,
-        .unsure = d->share != NULL && d->qos == QOS_EXACTLY_ONCE,
         .ids = {(const uint8_t *)d->subscription_ids,
                 d->subscription_id_count * sizeof(d->subscription_ids[0])},
     };

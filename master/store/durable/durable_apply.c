@@ -147,7 +147,7 @@ static int put_delivery(struct apply *a, struct durable_change *change)
     a->deliveries += found == -ENOENT;
     a->bytes += (int64_t)change->journal.bytes - (int64_t)old.bytes;
     /* Others of a shared group must know of it, though it waits where no worker looks. */
-    if (change->journal.unsure) {
+    if (change->journal.shared && change->journal.qos == DURABLE_UNSURE_QOS) {
         int r = durable_unsure_had(a->durable, message_id, change->journal.session);
         if (r < 0)
             return r;

@@ -312,7 +312,7 @@ static void test_durable_tells_at_once_who_has_it_through_a_shared_group(void **
         .kind = RECORD_RECEIVED, .session = 3, .packet_id = 4, .message_id = 9};
     const struct record_message message = {.message_id = 9, .topic = bytes_of("t"), .qos = 2};
     struct record_journal enqueue = {
-        .kind = RECORD_ENQUEUE, .session = 1, .seq = 1, .message_id = 9, .qos = 2, .unsure = true};
+        .kind = RECORD_ENQUEUE, .session = 1, .seq = 1, .message_id = 9, .qos = 2, .shared = true};
     struct durable d = open_durable(*state, false);
     struct durable_batch batch;
     const struct record_journal session = session_of(1, 0);
