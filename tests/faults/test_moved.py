@@ -32,7 +32,7 @@ def take_all(broker, client_id, window=1000):
     got = []
     try:
         while True:
-            packet = client.recv(timeout=2)
+            packet = client.recv(timeout=6)
             if packet.type == Type.PUBREL:
                 client.send(packets.ack(Type.PUBCOMP, packet.packet_id))
                 continue
