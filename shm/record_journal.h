@@ -88,6 +88,7 @@ enum {
 
 enum record_journal_state {
     RECORD_JOURNAL_OK,
+    RECORD_JOURNAL_SCARCE, /* room for what is under way: nothing that grows is to be begun */
     RECORD_JOURNAL_FULL,   /* what grows is refused: no room on the disk, or over the limit */
     RECORD_JOURNAL_FAILING /* nothing can be written: it is tried again */
 };

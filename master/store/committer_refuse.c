@@ -2,11 +2,12 @@
 
 #include <errno.h>
 
+/* -ENOENT: the body came with an entry that there was no room for. */
 static enum mqtt_reason reason_of(const struct durable_change *change)
 {
-    return change->error == -ENOSPC   ? REASON_QUOTA_EXCEEDED
-           : change->error == -EEXIST ? REASON_SUCCESS
-                                      : REASON_UNSPECIFIED_ERROR;
+    if (change->error == -ENOSPC || change->error == -ENOENT)
+        return REASON_QUOTA_EXCEEDED;
+    return change->error == -EEXIST ? REASON_SUCCESS : REASON_UNSPECIFIED_ERROR;
 }
 
 static void refuse(struct committer_peer *peer, const struct durable_change *change)

@@ -39,8 +39,9 @@ enum {
     STOP_MAX_MS = 1000,         /* of trying in vain; */
     STOP_RELAXED_MAX_MS = 5000, /* ... when acknowledged data depend on it */
     SWEEP_ROWS = 16,            /* retained messages looked at per commit: are they expired? */
-    PROBE_SIZE = 1 << 20,       /* to be free to end the state FULL, */
-    PROBE_PART = 16,            /* ... or this part of persistence_size_max */
+    SCARCE_MIN = 1 << 19,       /* a lack of room begins when less is free than this and a copy */
+    SCARCE_MAX = 1 << 22,       /* of all that is used; or than this, */
+    SCARCE_PART = 32,           /* ... or this part of persistence_size_max */
     MESSAGE_SIZE_MAX = (256 << 20) + 2 * UINT16_MAX
 };
 
@@ -80,19 +81,31 @@ static void take_all(struct committer_work *c)
 
 /* -- commit -- */
 
+/* As $SYS tells it. */
+enum { ALL_IS_WELL, NO_ROOM, NO_WRITES };
+
+static bool is_short(const struct committer_work *c)
+{
+    return c->state == RECORD_JOURNAL_SCARCE || c->state == RECORD_JOURNAL_FULL;
+}
+
 static void set_state(struct committer_work *c, enum record_journal_state state)
 {
+    bool was_short = is_short(c);
     if (state == c->state)
         return;
+    c->state = state;
     if (state == RECORD_JOURNAL_OK)
         log_notice("The disk takes persistent data again.");
-    else if (state == RECORD_JOURNAL_FULL)
+    else if (is_short(c) && !was_short)
         log_error("There is no room for persistent data in %s: make room on the disk, or raise "
                   "persistence_size_max. What needs it is refused meanwhile.",
                   c->inherit->durable_path);
-    c->state = state;
     c->probe_at_ms = clock_now_ms() + PROBE_MS;
-    stats_set(c->stats, STAT_durable_state, (uint64_t)state);
+    stats_set(c->stats, STAT_durable_state,
+              is_short(c)                       ? NO_ROOM
+              : state == RECORD_JOURNAL_FAILING ? NO_WRITES
+                                                : ALL_IS_WELL);
 }
 
 /* One error may be the only one: nobody is told before the second. */
@@ -107,8 +120,7 @@ static void on_failure(struct committer_work *c, int error)
         fatal("LMDB found the database damaged"); /* our successor looks through it */
     if (c->backoff_ms != 0) {
         set_state(c, RECORD_JOURNAL_FAILING);
-        stats_set(c->stats, STAT_durable_state,
-                  is_full ? RECORD_JOURNAL_FULL : RECORD_JOURNAL_FAILING);
+        stats_set(c->stats, STAT_durable_state, is_full ? NO_ROOM : NO_WRITES);
     }
     if (log_rate_allows(&c->error_rate, ERROR_BURST, &suppressed))
         log_error("Persistent data can't be written to %s: %s; %s. It is tried again; what needs "
@@ -129,6 +141,27 @@ static bool probe_room(struct committer_work *c, size_t size)
     return has_room;
 }
 
+/* What a commit of all that is under way may take: LMDB copies each page that it changes. */
+static size_t scarce_size(const struct committer_work *c)
+{
+    uint64_t size = durable_env_used(c->durable.env) + SCARCE_MIN;
+    uint64_t part = c->inherit->conf->persistence_size_max / SCARCE_PART;
+    size = size < SCARCE_MAX ? size : SCARCE_MAX;
+    return (size_t)(size < part ? size : part);
+}
+
+/* Workers refuse before they begin what grows; only what is on its way then still comes, and
+ * finds room. Refused later, a QoS 2 message would be routed again when its publisher repeats
+ * it, and come twice to who was done with it. */
+static enum record_journal_state state_of_room(struct committer_work *c, bool is_full)
+{
+    if (is_full || c->state == RECORD_JOURNAL_FULL)
+        return RECORD_JOURNAL_FULL;
+    if (c->state == RECORD_JOURNAL_SCARCE || !probe_room(c, scarce_size(c)))
+        return RECORD_JOURNAL_SCARCE;
+    return RECORD_JOURNAL_OK;
+}
+
 static void on_committed(struct committer_work *c)
 {
     bool is_full = committer_refuse_failed(c->peers, &c->batch);
@@ -139,8 +172,7 @@ static void on_committed(struct committer_work *c)
     c->backoff_ms = 0;
     c->retry_at_ms = 0;
     c->commit_wanted = false;
-    if (is_full || c->state == RECORD_JOURNAL_FAILING)
-        set_state(c, is_full ? RECORD_JOURNAL_FULL : RECORD_JOURNAL_OK);
+    set_state(c, state_of_room(c, is_full));
     if (c->is_relaxed)
         c->has_margin =
             probe_room(c, (size_t)2 * c->inherit->region->header->ring_size * c->peer_count);
@@ -268,13 +300,12 @@ void committer_work_turn(struct committer_work *c)
     fetch_all(c);
     if (clock_now_ms() >= commit_at_ms(c))
         commit(c);
-    if (c->state == RECORD_JOURNAL_FULL && clock_now_ms() >= c->probe_at_ms) {
+    if (is_short(c) && clock_now_ms() >= c->probe_at_ms) {
         c->probe_at_ms = clock_now_ms() + PROBE_MS;
-        uint64_t part = c->inherit->conf->persistence_size_max / PROBE_PART;
         /* What the last commit freed is free to the one after the next: so there must be one,
          * though all that wants to grow is refused. */
         bool has_room = durable_probe(&c->durable) == 0 &&
-                        probe_room(c, part < PROBE_SIZE ? (size_t)part : PROBE_SIZE);
+                        probe_room(c, scarce_size(c) + scarce_size(c) / 4);
         if (has_room)
             set_state(c, RECORD_JOURNAL_OK);
     }
@@ -321,7 +352,7 @@ int committer_work_wait_ms(const struct committer_work *c)
 {
     uint64_t now_ms = clock_now_ms();
     uint64_t at_ms = commit_at_ms(c);
-    if (c->state == RECORD_JOURNAL_FULL && c->probe_at_ms < at_ms)
+    if (is_short(c) && c->probe_at_ms < at_ms)
         at_ms = c->probe_at_ms;
     if (c->retry_at_ms > now_ms && c->retry_at_ms < at_ms)
         at_ms = c->retry_at_ms;
@@ -412,7 +443,7 @@ int committer_work_open(struct committer_work *ret_work, const struct inherit *i
     committer_copy_open(&c->copy, inherit->durable_path, inherit->conf->persistence_copy_interval_s,
                         c->stats, &c->durable);
     on_committed(c);
-    stats_set(c->stats, STAT_durable_state, RECORD_JOURNAL_OK);
+    stats_set(c->stats, STAT_durable_state, is_short(c) ? NO_ROOM : ALL_IS_WELL);
     set_gauges(c);
     return 0;
 }

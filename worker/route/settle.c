@@ -292,6 +292,13 @@ static const struct settle_refused *find_refused(const struct settle *s,
     return NULL;
 }
 
+/* While the disk fails it is tried again with all that waits: what nobody refused is not to be
+ * repeated, as it would come twice to who has it already. */
+static bool is_pubrec(uint64_t head)
+{
+    return (head >> TYPE_SHIFT & TYPE_MASK) == PACKET_PUBREC;
+}
+
 /* True when it is so from now on. */
 static bool refuse(uint64_t *head, enum mqtt_reason reason)
 {
@@ -309,7 +316,7 @@ static void refuse_waiting(struct settle *s, bool of_any, enum mqtt_reason reaso
     list_for_each(node, &s->waiting) {
         struct settle_queue *q = list_owner(node, struct settle_queue, node);
         for (uint32_t i = q->first; i != q->end; i = next_entry(q, i))
-            if (waits_for_disk(s, q, i, of_any))
+            if (waits_for_disk(s, q, i, of_any) && !(of_any && is_pubrec(*word(q, i))))
                 s->has_news |= refuse(word(q, i), reason);
     }
 }

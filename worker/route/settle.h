@@ -102,7 +102,7 @@ void settle_acknowledge(struct settle *settle, struct settle_queue *queue,
 void settle_refuse(struct settle *settle, uint64_t serial, enum mqtt_reason reason);
 /* The same for those who wait for other workers, which have no room on disk either. */
 void settle_refuse_workers(struct settle *settle, enum mqtt_reason reason);
-/* The same for all who wait for any disk. */
+/* The same for PUBACKs that wait for any disk: it fails, and is tried again. */
 void settle_refuse_all(struct settle *settle, enum mqtt_reason reason);
 /* The same for whose message ends at this position of the ring to `worker`, which has no
  * room for it. */

@@ -143,7 +143,7 @@ static void test_record_get_journal_refuses_bad_fields(void **state)
         {1, 2, 6},    /* SESSION: version */
         {3, 1, 0x40}, /* SUBSCRIBE: options */
         {5, 18, 3},   /* ENQUEUE: qos */
-        {21, 1, 3},   /* JOURNAL_STATE: state */
+        {21, 1, 4},   /* JOURNAL_STATE: state */
     };
     struct record_fixture *w = *state;
 

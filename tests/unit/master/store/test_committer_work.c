@@ -96,7 +96,7 @@ static void test_committer_work_turn_refuses_entry_without_body(void **state)
             .kind = RECORD_ENQUEUE, .session = 1, .seq = 1, .message_id = 99, .qos = 1});
     journal_bench_run(b);
     assert_int_equal(b->heard[0].refused, serial);
-    assert_int_equal(b->heard[0].reason, REASON_UNSPECIFIED_ERROR);
+    assert_int_equal(b->heard[0].reason, REASON_QUOTA_EXCEEDED); /* to be put again, with it */
     assert_int_equal(b->heard[0].confirmed, serial);
     assert_int_equal(journal_bench_stat(b, STAT_durable_messages), 0);
 }

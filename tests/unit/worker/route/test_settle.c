@@ -196,19 +196,25 @@ static void test_settle_release_passes_over_a_publisher_that_is_gone(void **stat
     fixture_end(f, c);
 }
 
-static void test_settle_refuse_all_tells_all_who_wait(void **state)
+static void test_settle_refuse_all_tells_pubacks_that_wait(void **state)
 {
+    static const struct publisher_ack puback = {.packet_id = 2, .type = PACKET_PUBACK};
     struct fixture *f = *state;
     struct session *s = fixture_session(f, "a", &first_conn);
     struct publisher *p = fixture_publisher(f, s);
     send_to(f, p, 1, PEER_BIT);
-    send_to(f, p, 2, OTHER_BIT);
+    assert_true(record_put_hold(&f->router.mesh, FIXTURE_OTHER, true, 0));
+    settle_acknowledge(&f->router.settle, &p->unsettled, &puback, OTHER_BIT, 0);
+    send_to(f, p, 3, OTHER_BIT);
     fixture_drain(f, FIXTURE_PEER);
     settle_refuse_all(&f->router.settle, WHY_DISK);
     release(f);
     assert_int_equal(f->ack_count, 2);
     assert_int_equal(f->acks[0].ack.reason, WHY_TOPIC_RESERVED); /* it waited no more */
     assert_int_equal(f->acks[1].ack.reason, WHY_DISK);
+    fixture_drain(f, FIXTURE_OTHER);
+    release(f);
+    assert_int_equal(f->ack_count, 3); /* QoS 2 waits for the disk */
     fixture_end(f, s);
 }
 
@@ -311,7 +317,7 @@ int main(void)
         FIXTURE_TEST(test_settle_acknowledge_grows_across_the_wrap),
         FIXTURE_TEST(test_settle_release_sends_what_need_not_wait),
         FIXTURE_TEST(test_settle_release_passes_over_a_publisher_that_is_gone),
-        FIXTURE_TEST(test_settle_refuse_all_tells_all_who_wait),
+        FIXTURE_TEST(test_settle_refuse_all_tells_pubacks_that_wait),
         FIXTURE_TEST(test_settle_refuse_tells_who_waits_for_it),
         FIXTURE_TEST(test_settle_acknowledge_waits_till_takers_have_taken_it),
         FIXTURE_TEST(test_settle_may_sleep_asks_for_the_bell),
