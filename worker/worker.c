@@ -370,6 +370,7 @@ static void worker_free(struct worker *w)
     outbound_done(&w->router.outbound);
     await_done(&w->router.await);
     had_done(&w->router.had);
+    lately_done(&w->router.lately);
     fetch_done(&w->router.fetch);
     filters_done(&w->router.filters);
     publishers_done(&w->router.publishers);
@@ -418,7 +419,7 @@ static int take_turn(struct worker *w)
     fetch_step(&w->router);
     pass_on_step(&w->router);
     await_step(&w->router);
-    entry_repeat(&w->router.journal, &w->protocol.sessions);
+    w->has_work |= entry_repeat(&w->router.journal, &w->protocol.sessions);
     settle_release(&w->router.settle);
     w->has_work |= conn_resume_all(&w->conns);
     hold_retry(&w->router);

@@ -29,7 +29,7 @@ uint64_t keep_session(struct protocol *protocol, struct session *session)
     if (session->number == 0 && !session_is_persistent(session))
         return 0;
     if (session->number == 0)
-        session->number = journal_next_session(journal);
+        session_keep(session, journal_next_session(journal));
     bool is_ending = session->conn == NULL && session->expires_at_ms != UINT64_MAX;
     struct record_journal record = {
         .kind = RECORD_SESSION,

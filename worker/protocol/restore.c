@@ -96,7 +96,7 @@ static void take_session(struct restore *restore, const struct record_journal *r
     struct session *s = session_new(sessions, record->name);
     if (s == NULL)
         no_memory();
-    s->number = record->session;
+    session_keep(s, record->session);
     s->expiry_s = record->expiry_s;
     s->version = record->version;
     s->inflight.next_id = first_id(restore, record);

@@ -197,7 +197,8 @@ bool deliver_is_known(struct router *router, struct session *session, uint64_t m
     struct delivery *d = session_find_message(session, message_id);
     if (d != NULL)
         entry_again(&router->journal, session, d);
-    return d != NULL || had_contains(&router->had, session->number, message_id);
+    return d != NULL || lately_has(&router->lately, session, message_id) ||
+           had_contains(&router->had, session->number, message_id);
 }
 
 /* By a predecessor, which died before the journal had to know. */
@@ -465,6 +466,7 @@ void deliver_pubrel(struct session *session, const struct delivery *delivery)
 void deliver_release(struct router *router, struct session *session, struct delivery *delivery)
 {
     kill_point("pubrec-taken");
+    lately_note(&router->lately, session, delivery->message->id);
     session_release(session, delivery);
     entry_released(&router->journal, session, delivery);
     if (!await_delivery(router, session, delivery))

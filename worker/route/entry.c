@@ -3,6 +3,8 @@
 #include "common/base/check.h"
 #include "common/mqtt/packet.h"
 
+enum { REPEAT_MAX = 1024 /* deliveries that are looked at in one turn, about */ };
+
 /* The group that a delivery came through. */
 static void set_share(struct record_journal *record, const struct share *share)
 {
@@ -167,30 +169,55 @@ uint64_t entry_receive_end(struct journal *journal, const struct session *sessio
     return session->number == 0 ? 0 : journal_put(journal, &record);
 }
 
-static void repeat_list(struct journal *journal, const struct session *session,
-                        const struct list_node *list)
-{
-    list_for_each(node, list) {
-        struct delivery *d = list_owner(node, struct delivery, node);
-        if (d->seq != 0 && journal_is_lost(journal, d->placed))
-            put(journal, session, d, d->message != NULL);
-    }
-}
-
 bool entry_is_kept(const struct journal *journal, const struct delivery *delivery)
 {
     bool has_room = delivery->message == NULL || !journal_is_lost(journal, delivery->placed);
     return has_room && journal_is_safe(journal, delivery->serial);
 }
 
-void entry_repeat(struct journal *journal, const struct session_table *sessions)
+/* -- once more -- */
+
+/* A body goes along once: it may be that of many entries. */
+static unsigned repeat_list(struct journal *journal, const struct session *session,
+                            const struct list_node *list)
 {
-    if (!journal_must_repeat(journal))
-        return;
-    size_t cursor = 0;
-    for (struct session *s; (s = map_next(&sessions->by_client_id, &cursor)) != NULL;) {
-        repeat_list(journal, s, &s->inflight.order);
-        repeat_list(journal, s, &s->queue);
+    unsigned count = 0;
+    list_for_each(node, list) {
+        struct delivery *d = list_owner(node, struct delivery, node);
+        struct message *m = d->message;
+        count++;
+        if (d->seq == 0 || !journal_is_lost(journal, d->placed))
+            continue;
+        bool with_body = m != NULL && m->repeat_pass != journal->repeat_pass;
+        if (m != NULL)
+            m->repeat_pass = journal->repeat_pass;
+        put(journal, session, d, with_body);
     }
-    journal_repeated(journal);
+    return count;
+}
+
+static unsigned repeat_session(struct journal *journal, const struct session *session)
+{
+    return 1 + repeat_list(journal, session, &session->inflight.order) +
+           repeat_list(journal, session, &session->queue);
+}
+
+bool entry_repeat(struct journal *journal, struct session_table *sessions)
+{
+    unsigned looked = 0;
+    if (!journal_must_repeat(journal))
+        return false;
+    if (!journal->is_repeating) {
+        journal_repeat(journal);
+        sessions->repeat_at = list_first(&sessions->kept);
+    }
+    struct list_node *node = sessions->repeat_at;
+    for (; node != NULL && node != &sessions->kept; node = node->next) {
+        if (looked >= REPEAT_MAX || journal_is_behind(journal))
+            break;
+        looked += repeat_session(journal, list_owner(node, struct session, kept_node));
+    }
+    sessions->repeat_at = node;
+    bool is_last = node == NULL || node == &sessions->kept;
+    return !(is_last && journal_repeated(journal)) && !journal_is_behind(journal);
 }

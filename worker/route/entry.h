@@ -45,8 +45,8 @@ uint64_t entry_receive_end(struct journal *journal, const struct session *sessio
 /* Is all on disk that the journal has of this delivery? Once it is released, its entry is. */
 bool entry_is_kept(const struct journal *journal, const struct delivery *delivery);
 
-/* Once per turn: when there is room again for entries that there was none for, puts
- * them once more. */
-void entry_repeat(struct journal *journal, const struct session_table *sessions);
+/* Once per turn: when there is room again for entries that there was none for, puts some
+ * of them once more. True when there is more to do at once. */
+bool entry_repeat(struct journal *journal, struct session_table *sessions);
 
 #endif

@@ -322,10 +322,22 @@ static void forget_lost(struct journal *journal)
     journal->repeated_to = 0;
 }
 
-void journal_repeated(struct journal *journal)
+void journal_repeat(struct journal *journal)
 {
+    journal->is_repeating = true;
+    journal->lost_more = false;
+    if (++journal->repeat_pass == 0)
+        journal->repeat_pass = 1;
+}
+
+bool journal_repeated(struct journal *journal)
+{
+    journal->is_repeating = false;
+    if (journal->lost_more)
+        return false;
     journal->repeated_to = journal->serial;
     forget_lost(journal);
+    return true;
 }
 
 void journal_wait_for(struct journal *journal, struct journal_wait *wait, uint64_t first,
@@ -399,6 +411,7 @@ void journal_refuse(struct journal *journal, uint64_t serial, enum mqtt_reason r
         if (serial > journal->lost_to)
             journal->lost_to = serial;
         journal->repeated_to = 0;
+        journal->lost_more = true;
     }
     list_for_each(node, &journal->waits) {
         struct journal_wait *wait = list_owner(node, struct journal_wait, node);

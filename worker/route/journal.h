@@ -45,6 +45,9 @@ struct journal {
     uint64_t lost_from;     /* the first that there was no room for; 0: none, */
     uint64_t lost_to;       /* and the last */
     uint64_t repeated_to;   /* what was lost is put again up to here; 0: not yet */
+    bool is_repeating;      /* putting it again has begun */
+    bool lost_more;         /* ... and more got lost since */
+    uint16_t repeat_pass;   /* how often it has begun */
     uint64_t session_count; /* numbers given out */
     uint32_t run;           /* no other worker process ever had it */
     struct list_node waits; /* of struct journal_wait, by `last` */
@@ -117,7 +120,10 @@ bool journal_is_lost(const struct journal *journal, uint64_t serial);
 /* There is room again for what was lost: all that is still wanted of it is to be put once
  * more, then journal_repeated() be called. */
 bool journal_must_repeat(const struct journal *journal);
-void journal_repeated(struct journal *journal);
+/* That begins. */
+void journal_repeat(struct journal *journal);
+/* It is done; false when more got lost meanwhile, so that it must be done once more. */
+bool journal_repeated(struct journal *journal);
 /* Calls wait->done when all of `first` to `last` are on disk, or refused; at once, when
  * they are. `first` 0: none. Records that were just put, in this turn of the loop: a
  * refusal that came earlier is not known any more. */

@@ -19,6 +19,7 @@
 #include "worker/route/filters.h"
 #include "worker/route/had.h"
 #include "worker/route/journal.h"
+#include "worker/route/lately.h"
 #include "worker/route/outbound.h"
 #include "worker/route/pass_on.h"
 #include "worker/route/publisher.h"
@@ -56,7 +57,8 @@ struct router {
     struct passing passing[MESH_PEERS_MAX]; /* by the process that they came from */
     uint64_t unsettled;                     /* bit per process: records of it are not settled */
     struct await await;                     /* packets that wait for the journal */
-    struct had had;                         /* what must not be delivered once more */
+    struct had had;                         /* what must not be delivered once more, */
+    struct lately lately;                   /* nor this */
     uint64_t message_id_base;               /* slot and epoch */
     uint64_t message_count;
     uint64_t asked_at_ms; /* for shared groups (shared.c): when others were asked, */

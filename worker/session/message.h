@@ -23,6 +23,7 @@ struct message {
     uint32_t kept;         /* entries of the journal that need it, for as long as that is known */
     uint8_t qos;           /* as published */
     bool retain;           /* as published */
+    uint16_t repeat_pass;  /* in which its body was put in the journal again, last; 0: none */
     uint8_t data[];        /* topic, properties that pass through, payload */
 };
 

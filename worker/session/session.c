@@ -20,6 +20,7 @@ static struct bytes number_of(const void *item)
 void session_table_init(struct session_table *table, const struct hash_key *key, struct stats stats)
 {
     *table = (struct session_table){.stats = stats};
+    list_init(&table->kept);
     map_init(&table->by_client_id, key_of, key);
     map_init(&table->paged, number_of, key);
 }
@@ -50,6 +51,7 @@ struct session *session_new(struct session_table *table, struct bytes client_id)
     list_init(&s->queue);
     list_init(&s->hold_node);
     list_init(&s->backlog_node);
+    list_init(&s->kept_node);
     inflight_init(&s->inflight);
     wheel_timer_init(&s->timer, on_timer);
     if (map_put(&table->by_client_id, s) != 0) {
@@ -72,6 +74,20 @@ static void count_stored(const struct session *s, const struct delivery *d, bool
     }
 }
 
+void session_keep(struct session *session, uint64_t number)
+{
+    session->number = number;
+    list_push_back(&session->table->kept, &session->kept_node);
+}
+
+static void keep_no_more(struct session *session)
+{
+    struct session_table *table = session->table;
+    if (table->repeat_at == &session->kept_node)
+        table->repeat_at = session->kept_node.next;
+    list_remove(&session->kept_node);
+}
+
 void session_free(struct session *session)
 {
     if (session == NULL)
@@ -91,6 +107,7 @@ void session_free(struct session *session)
     session_set_will(session, NULL);
     session_forget_connection(session);
     free(session->receiving);
+    keep_no_more(session);
     if (!session->is_gone)
         session_leave(session);
     free(session);

@@ -61,11 +61,12 @@ struct session {
     struct receiving *receiving;    /* QoS 2 ids from the client */
     struct alias_in *alias_in;
     struct alias_out *alias_out;
-    struct wheel_timer timer; /* offline: will due, or the session's end */
-    uint64_t expires_at_ms;   /* offline: when the session ends */
-    uint64_t number;          /* in the journal; 0: not in it */
-    uint64_t seq;             /* of the delivery that came into the journal last, */
-    uint64_t seq_sent;        /* ... and of the last that may have been sent before a restart */
+    struct wheel_timer timer;   /* offline: will due, or the session's end */
+    uint64_t expires_at_ms;     /* offline: when the session ends */
+    uint64_t number;            /* in the journal (session_keep()); 0: not in it */
+    struct list_node kept_node; /* in table->kept */
+    uint64_t seq;               /* of the delivery that came into the journal last, */
+    uint64_t seq_sent;          /* ... and of the last that may have been sent before a restart */
     struct list_node backlog_node; /* in router->backlog: not read (worker/route/backlog.h) */
     uint64_t queued_bytes;
     uint64_t congested_since_ms; /* 0: not congested (worker/route/hold.h) */
@@ -93,7 +94,9 @@ struct session {
 
 struct session_table {
     struct map by_client_id;
-    struct map paged; /* of struct paging, by session number */
+    struct map paged;            /* of struct paging, by session number */
+    struct list_node kept;       /* of sessions that have a number */
+    struct list_node *repeat_at; /* entry_repeat() goes on there; NULL: at the first */
     struct stats stats;
     void *owner; /* the worker */
     /* Called when an offline session's timer is due: its will, or its end. */
@@ -106,6 +109,8 @@ void session_table_init(struct session_table *table, const struct hash_key *key,
 struct session *session_find(const struct session_table *table, struct bytes client_id);
 /* Makes a session that is not in the table yet. NULL without memory. */
 struct session *session_new(struct session_table *table, struct bytes client_id);
+/* The journal keeps it, under this number. */
+void session_keep(struct session *session, uint64_t number);
 /* Frees it with everything in it but its subscriptions and replays, which must
  * be gone (checked), and its connection, which must be detached. */
 void session_free(struct session *session);

@@ -27,7 +27,7 @@ static void open_scene(struct scene *s, void **state)
     journal_restore_end(s->journal);
     assert_int_equal(fixture_drain(s->f, COMMITTER), 1);
     s->session = fixture_session(s->f, "kept", &s->conn);
-    s->session->number = NUMBER;
+    session_keep(s->session, NUMBER);
 }
 
 static void close_scene(struct scene *s)
@@ -210,11 +210,49 @@ static void test_entry_is_kept_but_for_what_had_no_room(void **state)
     journal_confirm(s.journal, LAST + 2);
     assert_false(entry_is_kept(s.journal, in_flight(&s, 1)));
     assert_true(entry_is_kept(s.journal, in_flight(&s, 2)));
-    entry_repeat(s.journal, s.session->table);
+    assert_false(entry_repeat(s.journal, s.session->table));
     expect(&s, RECORD_ENQUEUE, LAST + 3, 1);
     expect_nothing(&s);
     journal_confirm(s.journal, LAST + 3);
     assert_true(entry_is_kept(s.journal, in_flight(&s, 1)));
+    close_scene(&s);
+}
+
+static void test_entry_repeat_puts_the_body_of_many_once(void **state)
+{
+    enum { SESSIONS = 3 };
+    struct scene s;
+    struct session *others[SESSIONS];
+    struct fake_conn conns[SESSIONS] = {0};
+    struct publication p = {.topic = bytes_of("t"), .message_id = 5, .qos = QOS_AT_LEAST_ONCE};
+    struct deliver_terms terms = {.qos = QOS_AT_LEAST_ONCE};
+    open_scene(&s, state);
+    journal_use_delay(s.journal, &s.f->loop, 0, entry_put_delayed);
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        const char name[] = {(char)('1' + i), 0};
+        others[i] = fixture_session(s.f, name, &conns[i]);
+        others[i]->expiry_s = SESSION_NEVER_EXPIRES;
+        session_keep(others[i], NUMBER + 1 + i);
+        deliver_message(&s.f->router, others[i], &p, &terms);
+    }
+    publication_done(&p);
+    uint64_t last = s.journal->serial;
+    fixture_drain(s.f, FIXTURE_OTHER);
+    journal_refuse(s.journal, last, REASON_QUOTA_EXCEEDED);
+    journal_refuse(s.journal, last - SESSIONS + 1, REASON_QUOTA_EXCEEDED);
+    journal_confirm(s.journal, last);
+    while (entry_repeat(s.journal, s.session->table))
+        continue;
+    unsigned bodies = 0;
+    unsigned entries = 0;
+    for (struct ring_record r; fixture_next(s.f, FIXTURE_OTHER, &r);) {
+        bodies += r.kind == RECORD_MESSAGE;
+        entries += r.kind == RECORD_ENQUEUE;
+    }
+    assert_int_equal(entries, SESSIONS);
+    assert_int_equal(bodies, 1);
+    for (unsigned i = 0; i < SESSIONS; i++)
+        fixture_end(s.f, others[i]);
     close_scene(&s);
 }
 
@@ -317,6 +355,7 @@ int main(void)
         FIXTURE_TEST(test_entry_sent_without_delay_is_put_at_once),
         FIXTURE_TEST(test_entry_end_cancels_what_was_to_be_put_later),
         FIXTURE_TEST(test_entry_is_kept_but_for_what_had_no_room),
+        FIXTURE_TEST(test_entry_repeat_puts_the_body_of_many_once),
         FIXTURE_TEST(test_entry_sent_of_a_repeat_is_a_duplicate),
         FIXTURE_TEST_LIVE(test_entry_sent_settles_its_record_when_acknowledged),
         FIXTURE_TEST_LIVE(test_entry_sent_releases_its_record_when_put),

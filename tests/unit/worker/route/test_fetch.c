@@ -23,7 +23,7 @@ static struct client *begin(void **state)
     journal_restore_end(journal);
     (void)fixture_drain(f, COMMITTER);
     client_open(&client, f);
-    client.session->number = NUMBER;
+    session_keep(client.session, NUMBER);
     client_go_offline(&client);
     return &client;
 }

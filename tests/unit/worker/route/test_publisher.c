@@ -270,7 +270,7 @@ static struct session *leave(struct fixture *f)
     (void)fixture_drain(f, FIXTURE_OTHER);
     struct session *s = fixture_session(f, "p", &conn);
     struct publisher *p = fixture_publisher(f, s);
-    s->number = 77;
+    session_keep(s, 77);
     session_receive_begin(s, 5)->message_id = 9;
     assert_true(record_put_hold(&f->router.mesh, FIXTURE_PEER, true, 0));
     publishers_acknowledge(p, &ACK, 1 << FIXTURE_PEER, 0);
