@@ -45,7 +45,9 @@ int live_room_init(struct live_room *room, MDB_env *env, MDB_txn *reader)
         return -EINVAL;
     room->reserve = larger(smaller(room->map_pages / RESERVE_PART, RESERVE_MAX), RESERVE_MIN);
     room->reserve = smaller(room->reserve, room->map_pages / 2);
+    /* Of a file that had a larger limit before, no more than the map has counts. */
     room->backed = (size_t)((uint64_t)file.st_blocks * BLOCK / room->page_size);
+    room->backed = smaller(room->backed, room->map_pages);
     return 0;
 }
 
