@@ -139,7 +139,7 @@ class Session:
         self.deliveries = collections.Counter()  # QoS 2 counted as the client should
         self.new = collections.Counter()  # deliveries without DUP
         self.latest = {}  # (publisher, topic, QoS of sending): number of the latest first delivery
-        self.open_1 = {}  # packet id: message and count of faults then; received, not answered
+        self.open_1 = {}  # packet id: message, count of faults then, when; received, not answered
         self.open_2 = {}  # packet id: message, and when; received, not released
         self.exists_since = None
         self.connected_at = 0.0
@@ -284,7 +284,7 @@ class Checker:
         if old is not None and old[1] == faults and not (e.dup and old[0] == e.id):
             self.add("dup", f"{e.client}: id {e.packet_id} of {old[0]} again with {e.id}")
         if e.qos == 1:
-            session.open_1[e.packet_id] = (e.id, faults)
+            session.open_1[e.packet_id] = (e.id, faults, e.at)
         session.new[e.id] += not e.dup
         if session.new[e.id] > sent.count and not self.is_excused(session.first_at[e.id]):
             self.add("dup", f"{e.client}: {e.id} came again without DUP")
@@ -328,8 +328,9 @@ class Checker:
     def check_session(self, client, session):
         own = [s for s in session.subscriptions if not s.text.startswith("$share/")]
         self.check_received(client, own, session.first_at)
-        for packet_id, (id_, faults) in session.open_1.items():
-            if faults == self.faults:
+        for packet_id, (id_, faults, at) in session.open_1.items():
+            # A fault is logged before it comes to pass.
+            if faults == self.faults and not self.is_near_fault(at):
                 self.add("resend", f"{client}: {id_} id {packet_id}")
         for packet_id, (id_, at) in session.open_2.items():
             if not self.is_excused(at):
