@@ -197,7 +197,8 @@ static void enqueue(struct stage *s, uint64_t session, uint32_t size)
                                     .session = session,
                                     .seq = seq,
                                     .message_id = serial,
-                                    .qos = 1});
+                                    .packet_id = (uint16_t)(1 + seq % UINT16_MAX),
+                                    .qos = 1}); /* in flight: it comes back by itself */
 }
 
 static void finish_one(struct stage *s, uint64_t session)
