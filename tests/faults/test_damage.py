@@ -4,6 +4,7 @@ tests/damage/."""
 
 import os
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -215,11 +216,12 @@ def test_damage_under_a_running_broker_is_no_crash_loop(broker):
 # -- who may not --
 
 def newer_format(path):
-    """The row FORMAT of a version after ours."""
+    """The row FORMAT (a word, the number, and its complement) of a version after ours."""
     memory = read_file(path)
-    old = b"\x43\x52\x54\x52\x00\x00\x00\x02\xff\xff\xff\xfd"
-    assert old in memory
-    write_file(path, memory.replace(old, b"\x43\x52\x54\x52\x00\x00\x00\x03\xff\xff\xff\xfc"))
+    [row] = {row for row in re.findall(rb"CRTR(?s:.{8})", memory)
+             if struct.unpack(">II", row[4:])[0] ^ struct.unpack(">II", row[4:])[1] == 0xFFFFFFFF}
+    number = struct.unpack(">I", row[4:8])[0] + 1
+    write_file(path, memory.replace(row, b"CRTR" + struct.pack(">II", number, ~number & 0xFFFFFFFF)))
 
 
 def start_alone(broker):

@@ -9,8 +9,8 @@ import pytest
 import disk
 import packets
 from courtier import TROUBLE
-from disk_scene import (FAILING, FULL, LARGE, LAST, QUOTA, SAY_FAILING, SLOW, STATE_FAILING,
-                        STATE_FULL, STATE_OK, Canary, await_state, check_refusals,
+from disk_scene import (FAILING, FULL, LARGE, LAST, QUOTA, SAY_FAILING, SLOW, STALL_S,
+                        STATE_FAILING, STATE_FULL, STATE_OK, Canary, await_state, check_refusals,
                         scene)  # noqa: F401
 from flows import KEEP
 from packets import V5, V311, Type
@@ -116,12 +116,12 @@ def test_stop_waits_for_a_slow_disk(scene, fault):
 def test_acknowledgements_wait_for_a_slow_disk(scene, calls):
     keeper, publisher = scene.broker.connect(**KEEP), scene.broker.connect(worker=0)
     begin = time.monotonic()
-    with scene.disk.failing(calls, stall_ms=5000, limit=1):
+    with scene.disk.failing(calls, stall_ms=1000 * STALL_S, limit=1):
         packet_id = publisher.send_publish(scene.topic, payload := scene.next_payload(), 1)
         while scene.disk.met() == 0:
             time.sleep(0.01)
         keeper.send(packets.subscribe(9, [(scene.broker.topic("slow"), 1)]))
-        while time.monotonic() - begin < 4.5:
+        while time.monotonic() - begin < STALL_S - 0.5:
             scene.check_live()
             publisher.ping()
             keeper.send(packets.PINGREQ)
