@@ -221,7 +221,8 @@ def newer_format(path):
     [row] = {row for row in re.findall(rb"CRTR(?s:.{8})", memory)
              if struct.unpack(">II", row[4:])[0] ^ struct.unpack(">II", row[4:])[1] == 0xFFFFFFFF}
     number = struct.unpack(">I", row[4:8])[0] + 1
-    write_file(path, memory.replace(row, b"CRTR" + struct.pack(">II", number, ~number & 0xFFFFFFFF)))
+    newer = b"CRTR" + struct.pack(">II", number, ~number & 0xFFFFFFFF)
+    write_file(path, memory.replace(row, newer))
 
 
 def start_alone(broker):
