@@ -1,8 +1,6 @@
 """Messages of a shared group whose member is gone, on their way to other members: nothing that was
 acknowledged gets lost, whenever everything dies (worker/route/redistribute.h)."""
 
-import os
-import signal
 import time
 
 import pytest
@@ -11,8 +9,7 @@ import packets
 from flows import KEEP, cut_after_all, keep, read_sys
 from packets import V311, Type
 
-CONF = ["sys_interval 1", "persistence true", "persistence_location {folder}/"]
-NO_LIMIT = pytest.mark.conf("max_queued_messages 0")
+CONF = ["sys_interval 1", "persistence true", "persistence_location {folder}/", "max_queued_messages 0"]
 COUNT = 20000
 pytestmark = [pytest.mark.fresh, pytest.mark.crash, pytest.mark.one_shape, pytest.mark.conf(*CONF)]
 
@@ -56,7 +53,6 @@ def member(broker, worker, qos):
     return client.client_id
 
 
-@NO_LIMIT
 @pytest.mark.parametrize("pause", [None, 0, 0.05, 1])
 @pytest.mark.parametrize("qos", [1, 2])
 @pytest.mark.parametrize("worker", [0, 1])
@@ -77,7 +73,6 @@ def test_survive_the_end_of_a_session(broker, pause, qos, worker):
         assert len(got) == count
 
 
-@NO_LIMIT
 @pytest.mark.parametrize("kill", [True, False])
 def test_come_back_twice(broker, kill):
     """A session that left, and does not come back with its client: nobody finds it."""
@@ -91,7 +86,6 @@ def test_come_back_twice(broker, kill):
     assert set(take_all(broker, other)) == set(range(COUNT))
 
 
-@NO_LIMIT
 def test_survive_an_unsubscribe(broker):
     gone = broker.connect(worker=0, **keep(RECEIVE_MAXIMUM=1))
     gone.subscribe("$share/g/" + broker.topic(), qos=1)
@@ -102,27 +96,3 @@ def test_survive_an_unsubscribe(broker):
     mine = take_all(broker, gone.client_id)
     others = take_all(broker, other)
     assert set(mine + others) == set(range(400))
-
-
-@pytest.mark.conf("max_queued_messages 10")
-def test_passed_on_is_acknowledged_when_kept(broker):
-    """One member's queue is full: its worker passes on to that of the other one, which keeps it."""
-    full = broker.connect(worker=1, **KEEP)
-    full.subscribe("$share/g/" + broker.topic(), qos=1)
-    full.subscribe(broker.topic("own"), qos=1)
-    cut_after_all(full)
-    publisher = broker.connect(worker=0)
-    for i in range(10):
-        publisher.publish(broker.topic("own"), str(i), 1)
-    member(broker, 2, 1)
-    store = broker.process.read_pids()["store"]
-    os.kill(store, signal.SIGSTOP)
-    try:
-        for i in range(8):
-            publisher.send_publish(broker.topic(), str(i), 1, i + 100)
-        with pytest.raises(TimeoutError):
-            publisher.recv(timeout=2)
-    finally:
-        os.kill(store, signal.SIGCONT)
-    for i in range(8):
-        assert publisher.expect(Type.PUBACK, packet_id=i + 100).reason == 0

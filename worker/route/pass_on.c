@@ -27,17 +27,14 @@ static void release_to(struct router *router, unsigned peer, uint32_t position)
     mesh_release_to(&router->mesh, peer, is_new ? position : released);
 }
 
-/* All that was taken so far waits for the journal's record `serial`, and for `workers`. */
-static void add_unsettled(struct router *router, unsigned peer, uint64_t serial, uint64_t workers)
+/* All that was taken so far waits for the journal's record `serial`. */
+static void add_unsettled(struct router *router, unsigned peer, uint64_t serial)
 {
     struct passing *passing = &router->passing[peer];
     unsigned count = passing->unsettled_count;
     bool is_known = count > 0 && passing->unsettled[count - 1].serial == serial;
-    if (!is_known && count < PASS_ON_UNSETTLED_MAX) {
+    if (!is_known && count < PASS_ON_UNSETTLED_MAX)
         passing->unsettled_count = ++count;
-        passing->unsettled[count - 1].workers = 0;
-    }
-    passing->unsettled[count - 1].workers |= workers;
     passing->unsettled[count - 1].serial = serial;
     passing->unsettled[count - 1].position = ring_taken(&router->mesh.in[peer]);
     router->unsettled |= 1ULL << peer;
@@ -48,27 +45,15 @@ static void passed(struct router *router, unsigned peer)
 {
     struct passing *passing = &router->passing[peer];
     uint64_t serial = passing->kept;
-    uint64_t workers = passing->passed;
     passing->kept = 0;
-    passing->passed = 0;
-    if (serial == 0 && workers == 0 && passing->unsettled_count == 0) {
+    if (serial == 0 && passing->unsettled_count == 0) {
         settle(router, peer);
         return;
     }
-    if (serial == 0 && passing->unsettled_count > 0) /* only what was before must be waited for */
+    if (serial == 0) /* only what was before must be waited for */
         serial = passing->unsettled[passing->unsettled_count - 1].serial;
-    add_unsettled(router, peer, serial, workers);
+    add_unsettled(router, peer, serial);
     ring_put_down(&router->mesh.in[peer]);
-}
-
-/* It is in the ring to `worker`, which may have to keep it. */
-static void note_passed(struct router *router, struct passing *passing, unsigned worker,
-                        uint8_t qos)
-{
-    if (!router->journal.is_on || qos == 0)
-        return;
-    passing->passed |= 1ULL << worker;
-    passing->passed_to[worker] = ring_position(&router->mesh.out[worker]);
 }
 
 /* What had to wait is in the ring to `worker`. */
@@ -77,7 +62,6 @@ static void waited(void *owner, unsigned worker, const struct outbound_message *
     struct router *router = owner;
     struct passing *passing = &router->passing[with->source];
     mesh_publish_to(&router->mesh, worker);
-    note_passed(router, passing, worker, with->message->qos);
     check(passing->waiting > 0);
     if (--passing->waiting == 0)
         passed(router, with->source);
@@ -95,12 +79,10 @@ void pass_on_message(struct router *router, struct publication *publication, uns
     bool is_in_ring = forward_message(router, publication, &to);
     if (!publication->is_arrival)
         return;
-    struct passing *passing = &router->passing[publication->source];
     if (is_in_ring) {
-        passing->unshown |= 1ULL << worker;
-        note_passed(router, passing, worker, publication->qos);
+        router->passing[publication->source].unshown |= 1ULL << worker;
     } else {
-        passing->waiting++;
+        router->passing[publication->source].waiting++;
         hold_briefly(router, publication->origin, publication->publisher);
     }
 }
@@ -183,32 +165,10 @@ static unsigned count_up_to(const struct passing *passing, uint64_t serial)
     return count;
 }
 
-/* Have those that it was passed on to? Asks for the bell of one that has not. */
-static bool have_settled(struct router *router, const struct passing *passing, uint64_t workers)
-{
-    for (; workers != 0; workers &= workers - 1) {
-        unsigned worker = (unsigned)__builtin_ctzll(workers);
-        struct ring *out = &router->mesh.out[worker];
-        uint32_t position = passing->passed_to[worker];
-        if (!ring_has_settled(out, position) && !ring_want_settled(out, position))
-            return false;
-    }
-    return true;
-}
-
-static unsigned count_settled(struct router *router, const struct passing *passing)
-{
-    unsigned kept = count_up_to(passing, journal_kept(&router->journal));
-    unsigned count = 0;
-    while (count < kept && have_settled(router, passing, passing->unsettled[count].workers))
-        count++;
-    return count;
-}
-
 static void settle_kept(struct router *router, unsigned peer)
 {
     struct passing *passing = &router->passing[peer];
-    unsigned count = count_settled(router, passing);
+    unsigned count = count_up_to(passing, journal_kept(&router->journal));
     if (count == 0)
         return;
     uint32_t position = passing->unsettled[count - 1].position;

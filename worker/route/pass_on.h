@@ -8,12 +8,11 @@
  * member for it; a message for a session that is kept goes into the journal. Its record
  * is not given back before what it became is in another ring, and visible there: so a
  * successor reads it again as long as the message is only in this process's memory. Nor
- * is it settled before that, and before the journal is on disk, of the other worker, too:
- * so the publisher is not told that it is safe.
+ * is it settled before that, and before the journal is on disk: so the publisher is not
+ * told that it is safe.
  */
 
 #include "common/base/hash.h"
-#include "shm/mesh.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,17 +28,13 @@ struct passing {
     uint32_t waiting; /* messages that wait for a full ring */
     bool has_old;     /* up to old_end a predecessor may have dealt with them, in part */
     uint32_t old_end;
-    uint64_t kept;   /* last record of the journal that came of them; 0: none */
-    uint64_t passed; /* bit per worker: it got some of them, which it may have to keep */
-    uint32_t passed_to[MESH_PEERS_MAX]; /* up to here in the ring to each worker */
+    uint64_t kept; /* last record of the journal that came of them; 0: none */
     /* Records of its ring up to `position` are given back when those of the journal up to
-     * `serial` are in a ring, and settled when they are on disk, and when `workers` have
-     * settled all that they got. When there are too many of these, the last stands for all
-     * that follow. */
+     * `serial` are in a ring, and settled when they are on disk. When there are too many
+     * of these, the last stands for all that follow. */
     unsigned unsettled_count;
     struct pass_on_unsettled {
         uint64_t serial;
-        uint64_t workers;
         uint32_t position;
     } unsettled[PASS_ON_UNSETTLED_MAX];
 };
