@@ -9,7 +9,8 @@ import packets
 from flows import KEEP, cut_after_all, keep, read_sys
 from packets import V311, Type
 
-CONF = ["sys_interval 1", "persistence true", "persistence_location {folder}/", "max_queued_messages 0"]
+CONF = ["sys_interval 1", "persistence true", "persistence_location {folder}/",
+        "max_queued_messages 0"]
 COUNT = 20000
 pytestmark = [pytest.mark.fresh, pytest.mark.crash, pytest.mark.one_shape, pytest.mark.conf(*CONF)]
 
