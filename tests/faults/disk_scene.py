@@ -1,6 +1,8 @@
 """What tests of disk trouble have in common: faults, and a broker in the middle of things."""
 
 import errno
+import os
+import signal
 import threading
 import time
 
@@ -34,6 +36,16 @@ LAST = [("broken last write", disk.HEAD, {"error": errno.EIO}, SAY_FAILING),
         ("short last write", disk.HEAD, {"is_short": 1}, SAY_FAILING)]
 SLOW = [("slow syncs", disk.SYNC, {"stall_ms": 700}, None),
         ("slow writes", disk.WRITE, {"stall_ms": 100}, None)]
+
+
+def stand_still(pid):
+    """Each of its threads has stopped when it returns; SIGCONT lets them go on."""
+    os.kill(pid, signal.SIGSTOP)
+    for task in os.scandir(f"/proc/{pid}/task"):
+        while True:
+            with open(f"{task.path}/stat", encoding="utf-8") as file:
+                if file.read().rpartition(")")[2].split()[0] == "T":
+                    break
 
 
 class Scene:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from disk_scene import (LARGE, QUOTA, SAY_FULL, STATE_FULL, Canary, Scene, await_state,
-                        check_refusals, scene)  # noqa: F401
+                        check_refusals, scene, stand_still)  # noqa: F401
 from packets import V311, Type
 from test_kill import PERSISTENCE, Run, new_seed
 
@@ -130,7 +130,7 @@ def test_store_that_stands_still(scene):
     """Nobody is told that it failed: what needs it waits, and all else goes on."""
     pid = scene.broker.process.read_pids()["store"]
     publisher = scene.broker.connect(worker=0)
-    os.kill(pid, signal.SIGSTOP)
+    stand_still(pid)
     packet_id = publisher.send_publish(scene.topic, payload := scene.next_payload(), 1)
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
