@@ -54,10 +54,11 @@ def test_power_cut_loses_nothing(broker, disk):
 
 @pytest.mark.one_shape
 def test_power_cut_takes_what_is_not_committed(broker, disk):
-    """The disk is one that forgets, and the history shows it."""
+    """The disk is one that forgets, and the history shows it. One cut may find nobody away."""
     move(broker, disk, "durability relaxed", "commit_interval 3600")
     run = Run(broker, new_seed())
-    time.sleep(0.5)
-    cut(run, disk)
+    for _ in range(5):
+        time.sleep(0.5)
+        cut(run, disk)
     kinds = {violation.kind for violation in run.finish()}
     assert kinds & {"session", "lost"}
