@@ -150,8 +150,8 @@ def edge_006_connect_must_come_in_time(broker):
     """Nothing, half a CONNECT, and a CONNECT in single bytes that takes too long."""
     broker.process.settle()
     before = sockets_of_workers(broker.process)
-    clients = [broker.raw() for _ in range(9)]
     start = time.monotonic()
+    clients = [broker.raw() for _ in range(9)]
     data = connect("late")
     for i, client in enumerate(clients):
         client.send_now(data[:i])
