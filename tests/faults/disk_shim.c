@@ -90,8 +90,16 @@ static bool has_turn(void)
 
 static void stall(void)
 {
-    for (uint32_t ms = 0; ms < faults->stall_ms; ms++)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += faults->stall_ms / 1000;
+    until.tv_nsec += faults->stall_ms % 1000 * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        ;
 }
 
 /* Is this call to be met? Waits, if it should. */

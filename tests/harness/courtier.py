@@ -17,7 +17,7 @@ import time
 import wire
 
 START_MAX_S = 20
-STOP_MAX_S = 5
+STOP_MAX_S = 20  # the master gives up much earlier, and logs it
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:")
 # What a healthy broker never says.
 TROUBLE = re.compile(r"has died|killing it|set aside|can't be started|can't be read")
@@ -148,7 +148,7 @@ class Process:
 
     def _end(self):
         self.forget_canaries()
-        pids = self.all_pids()
+        pids, since = self.all_pids(), self.log_position()
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(STOP_MAX_S)
@@ -159,6 +159,7 @@ class Process:
             self.process.wait()
         self.reader.join(2)
         wrong += [f"orphan process {pid}" for pid in pids if is_alive(pid)]
+        wrong += [line for line in self.log[since:] if "killing it" in line]
         wrong += self.reports()
         if self.process.returncode == 0:
             left = glob.glob(f"/dev/shm/courtier-{self.process.pid}.*")

@@ -7,6 +7,7 @@ import packets
 from packets import V311, Prop, Type
 
 KEEP = {"clean": False, "props": {Prop.SESSION_EXPIRY: 60}}  # arguments of connect()
+SYS_QUIET_S = 0.2  # no more retained ones come
 
 
 def keep(**props):
@@ -63,13 +64,18 @@ def clear(publisher, *topics):
 
 
 def read_sys(broker):
-    """All values, by name below $SYS/broker/: the retained ones, until a new round begins."""
+    """All values, by name below $SYS/broker/, when a new round begins: but one that comes in the
+    midst of the retained ones brings some of them live, so the next is waited for."""
     reader = broker.connect(version=V311)
     reader.subscribe("$SYS/#")
-    values = {}
-    while (p := reader.expect_publish()).retain or p.topic != "$SYS/broker/uptime":
+    values, retained_at, is_read = {}, time.monotonic(), False
+    while not is_read:
+        p = reader.expect_publish()
+        assert p.topic.startswith("$SYS/broker/")
         if p.retain:
-            assert p.topic.startswith("$SYS/broker/")
-            values[p.topic[len("$SYS/broker/"):]] = p.payload.decode()
+            retained_at = time.monotonic()
+        is_read = (not p.retain and p.topic == "$SYS/broker/uptime" and
+                   time.monotonic() - retained_at > SYS_QUIET_S)
+        values[p.topic[len("$SYS/broker/"):]] = p.payload.decode()
     reader.disconnect()
     return values
