@@ -1,17 +1,23 @@
 """Messages of a shared group whose member is gone, on their way to other members: nothing that was
 acknowledged gets lost, whenever everything dies (worker/route/redistribute.h)."""
 
+import contextlib
+import os
+import signal
 import time
 
 import pytest
 
+import courtier
 import packets
+from disk_scene import stand_still
 from flows import KEEP, cut_after_all, keep, read_sys
 from packets import V311, Type
 
-CONF = ["sys_interval 1", "persistence true", "persistence_location {folder}/",
-        "max_queued_messages 0"]
+CONF = ["sys_interval 1", "persistence true", "persistence_location {folder}/"]
+NO_LIMIT = pytest.mark.conf("max_queued_messages 0")
 COUNT = 20000
+QUEUE_MAX = 10
 pytestmark = [pytest.mark.fresh, pytest.mark.crash, pytest.mark.one_shape, pytest.mark.conf(*CONF)]
 
 
@@ -54,6 +60,7 @@ def member(broker, worker, qos):
     return client.client_id
 
 
+@NO_LIMIT
 @pytest.mark.parametrize("pause", [None, 0, 0.05, 1])
 @pytest.mark.parametrize("qos", [1, 2])
 @pytest.mark.parametrize("worker", [0, 1])
@@ -74,6 +81,7 @@ def test_survive_the_end_of_a_session(broker, pause, qos, worker):
         assert len(got) == count
 
 
+@NO_LIMIT
 @pytest.mark.parametrize("kill", [True, False])
 def test_come_back_twice(broker, kill):
     """A session that left, and does not come back with its client: nobody finds it."""
@@ -87,6 +95,7 @@ def test_come_back_twice(broker, kill):
     assert set(take_all(broker, other)) == set(range(COUNT))
 
 
+@NO_LIMIT
 def test_survive_an_unsubscribe(broker):
     gone = broker.connect(worker=0, **keep(RECEIVE_MAXIMUM=1))
     gone.subscribe("$share/g/" + broker.topic(), qos=1)
@@ -97,3 +106,68 @@ def test_survive_an_unsubscribe(broker):
     mine = take_all(broker, gone.client_id)
     others = take_all(broker, other)
     assert set(mine + others) == set(range(400))
+
+
+class Passing:
+    """The member on worker 1 is full, so what comes there is passed on to the one on worker 2.
+    Each message has a publisher of its own: those that go straight there do not keep others."""
+
+    COUNT = 8
+
+    def __init__(self, broker, qos):
+        self.broker, self.qos, self.topic = broker, qos, broker.topic()
+        full = broker.connect(worker=1, **KEEP)
+        full.subscribe("$share/g/" + self.topic, qos=qos)
+        full.subscribe(broker.topic("own"), qos=1)
+        cut_after_all(full)
+        self.publishers = [broker.connect(worker=0) for _ in range(self.COUNT)]
+        for i in range(QUEUE_MAX):
+            self.publishers[0].publish(broker.topic("own"), str(i), 1)
+        self.keeper = member(broker, 2, qos)
+
+    @contextlib.contextmanager
+    def standing_still(self, name):
+        pid = self.broker.process.read_pids()[name]
+        stand_still(pid)
+        try:
+            yield
+        finally:
+            if courtier.is_alive(pid):
+                os.kill(pid, signal.SIGCONT)
+
+    def send_all(self):
+        for i, publisher in enumerate(self.publishers):
+            publisher.send_publish(self.topic, str(i), self.qos, 1)
+
+    def acknowledged(self, timeout=10):
+        """The messages, by number."""
+        done, deadline = [], time.monotonic() + timeout
+        for i, publisher in enumerate(self.publishers):
+            with contextlib.suppress(TimeoutError):
+                assert publisher.recv(max(0.01, deadline - time.monotonic())).reason == 0
+                done.append(i)
+        return done
+
+
+@pytest.fixture(params=[1, 2])
+def passing(broker, request):
+    return Passing(broker, request.param)
+
+
+@pytest.mark.conf(f"max_queued_messages {QUEUE_MAX}")
+def test_passed_on_waits_for_the_disk(passing):
+    with passing.standing_still("store"):
+        passing.send_all()
+        assert passing.acknowledged(1) == []
+    assert len(passing.acknowledged()) == passing.COUNT
+
+
+@pytest.mark.conf(f"max_queued_messages {QUEUE_MAX}")
+def test_passed_on_survives_on_its_way(broker, passing):
+    """The worker that it is passed on to has not taken it when everything dies."""
+    with passing.standing_still("worker 2"):
+        passing.send_all()
+        done = passing.acknowledged(1)
+        broker.restart(kill=True)
+    assert 0 < len(done) < passing.COUNT
+    assert set(take_all(broker, passing.keeper)) >= set(done)

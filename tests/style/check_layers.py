@@ -42,6 +42,7 @@ LADDER = {
         "common/mqtt/codec_publish.h",
         "common/mqtt/packet.h",
         "common/mqtt/reason.h",
+        "common/mqtt/version.h",
         "common/mqtt/topic.h",
         "shm",
         "shm/live",

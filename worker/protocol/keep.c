@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/mqtt/packet.h"
+#include "worker/route/redistribute.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,15 +48,12 @@ uint64_t keep_session(struct protocol *protocol, struct session *session)
 void keep_session_end(struct protocol *protocol, const struct session *session)
 {
     struct record_journal end = {.kind = RECORD_SESSION_END, .session = session->number};
-    struct record_journal leaving = {
-        .kind = RECORD_SESSION,
-        .session = session->number,
-        .version = session->version,
-        .leaving = true,
-        .name = session_client_id(session),
-    };
-    if (session->number != 0)
-        (void)journal_put(journal_of(protocol), session->leaving == NULL ? &end : &leaving);
+    if (session->number == 0)
+        return;
+    if (session->leaving != NULL)
+        redistribute_note(journal_of(protocol), session);
+    else
+        (void)journal_put(journal_of(protocol), &end);
 }
 
 /* -- subscriptions -- */

@@ -1,12 +1,15 @@
 #include "worker/route/redistribute.h"
 
 #include "common/base/check.h"
+#include "common/mqtt/version.h"
 #include "worker/route/entry.h"
+#include "worker/route/forward.h"
 #include "worker/route/lookup.h"
 #include "worker/route/shared.h"
 #include "worker/session/paging.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     STEP_MESSAGES = 64,
@@ -106,13 +109,15 @@ void redistribute_delivery(struct session *session, struct delivery *delivery)
 
 /* -- all is moved -- */
 
-static void free_leaving(struct leaving *leaving)
+static void free_leaving(struct router *router, struct leaving *leaving)
 {
     struct session *session = leaving->session;
     list_for_each(node, &leaving->waiting)
         delivery_free(list_owner(node, struct delivery, node));
     list_remove(&leaving->node);
     session->leaving = NULL;
+    if (router->passing_on == session)
+        router->passing_on = NULL;
     if (leaving->is_end)
         session_free(session);
     free(leaving);
@@ -127,7 +132,7 @@ static void end_if_done(struct router *router, struct leaving *leaving)
         return;
     if (leaving->is_end && session->number != 0)
         (void)journal_put(&router->journal, &end);
-    free_leaving(leaving);
+    free_leaving(router, leaving);
 }
 
 static void finish(struct router *router, const struct leaving *leaving, struct delivery *d)
@@ -192,6 +197,58 @@ static unsigned finish_kept(struct router *router)
     return count;
 }
 
+/* -- what is only passed on -- */
+
+/* A session for it, unless there is one at the moment. No client can have its name. */
+static struct session *passing_session(struct router *router)
+{
+    uint64_t number = journal_next_session(&router->journal);
+    uint8_t name[1 + sizeof(number)] = {0};
+    struct session *s = router->passing_on;
+    if (s != NULL)
+        return s;
+    memcpy(name + 1, &number, sizeof(number));
+    s = session_new(router->sessions, (struct bytes){name, sizeof(name)});
+    if (s == NULL)
+        fatal("no memory for messages of a shared group");
+    s->version = MQTT_V5;
+    session_leave(s);
+    session_keep(s, number);
+    leaving_of(router, s)->is_end = true;
+    redistribute_note(&router->journal, s);
+    router->passing_on = s;
+    return s;
+}
+
+void redistribute_passed(struct router *router, struct publication *publication,
+                         const struct hash128 *id, unsigned worker)
+{
+    const struct subscription_ids none = {NULL, 0};
+    struct session *s = passing_session(router);
+    struct message *m = publication_message(publication);
+    struct delivery *d = m == NULL ? NULL
+                                   : delivery_new(m, (enum qos)publication->qos, false, &none);
+    if (d == NULL)
+        fatal("no memory for messages of a shared group");
+    d->share = filters_share(&router->filters, id);
+    if (d->share == NULL)
+        fatal("no memory for messages of a shared group");
+    entry_queued(&router->journal, s, d);
+    wait_for_place(router, s->leaving, d, UINT64_C(1) << worker);
+}
+
+void redistribute_note(struct journal *journal, const struct session *session)
+{
+    struct record_journal record = {
+        .kind = RECORD_SESSION,
+        .session = session->number,
+        .version = session->version,
+        .leaving = true,
+        .name = session_client_id(session),
+    };
+    (void)journal_put(journal, &record);
+}
+
 /* -- to others -- */
 
 static bool is_expired(const struct router *router, const struct publication *p)
@@ -214,7 +271,9 @@ static bool place(struct router *router, struct publication *p, const struct has
     if ((group.any & router->outbound.blocked) != 0)
         return false;
     if (group.worker != router->self) {
-        pass_on_message(router, p, group.worker, id);
+        struct forward_target to = {.worker = group.worker,
+                                    .groups = {id->bytes, sizeof(id->bytes)}};
+        (void)forward_message(router, p, &to); /* its first way, as from a publisher */
         *ret_workers = UINT64_C(1) << group.worker;
     } else {
         *ret_workers = shared_deliver(router, p, id);
@@ -289,10 +348,10 @@ void redistribute_done(struct router *router)
         delivery_free(m->delivery);
         free(m);
         if (--leaving->moves == 0 && !list_is_linked(&leaving->node))
-            free_leaving(leaving);
+            free_leaving(router, leaving);
     }
     list_for_each(node, &router->leaving)
-        free_leaving(list_owner(node, struct leaving, node));
+        free_leaving(router, list_owner(node, struct leaving, node));
     list_init(&router->moves);
     router->move_count = 0;
 }

@@ -11,8 +11,14 @@
  * What is on disk stays there, as an entry of the old session, until its new place is
  * on disk: the publisher was told that it is safe. So a session that ends may be on
  * disk for a while as one that is leaving, and goes on with that after a restart.
+ *
+ * What came from another worker, and goes on to a third because nobody here can take it,
+ * is kept in the same way meanwhile, by a session that nobody had. If its publisher
+ * waited for the third worker instead, workers that pass on to each other would wait for
+ * one another for ever.
  */
 
+#include "worker/route/publication.h"
 #include "worker/route/router.h"
 #include "worker/session/session.h"
 
@@ -24,6 +30,11 @@ bool redistribute_session(struct router *router, struct session *session);
 /* The session leaves this group and lives on: what was sent to it stays its own, and so
  * does what waits on disk only. */
 void redistribute_queue(struct router *router, struct session *session, const struct share *share);
+/* A message of this group at QoS 1 or 2, which another worker sent, was passed on to `worker`. */
+void redistribute_passed(struct router *router, struct publication *publication,
+                         const struct hash128 *id, unsigned worker);
+/* Tells the journal that the session, which it keeps, is leaving. */
+void redistribute_note(struct journal *journal, const struct session *session);
 /* Once per turn: goes on. True when there is more to do at once. */
 bool redistribute_step(struct router *router);
 /* At the end of the process: frees what is left. */

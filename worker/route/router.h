@@ -54,6 +54,7 @@ struct router {
     struct list_node leaving;       /* sessions' deliveries to be moved to others, */
     struct list_node moves;         /* and those that were (redistribute.h) */
     uint32_t move_count;
+    struct session *passing_on;             /* keeps what is passed on; NULL: nothing */
     struct passing passing[MESH_PEERS_MAX]; /* by the process that they came from */
     uint64_t unsettled;                     /* bit per process: records of it are not settled */
     struct await await;                     /* packets that wait for the journal */

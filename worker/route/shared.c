@@ -2,6 +2,7 @@
 
 #include "worker/route/deliver.h"
 #include "worker/route/lookup.h"
+#include "worker/route/redistribute.h"
 
 /* Clients that work off one message at a time want the next one to go to whoever is
  * idle, wherever. With many messages, where all are busy, asking would cost more
@@ -149,6 +150,16 @@ static bool find_asked(struct router *router, const struct publication *publicat
     return true;
 }
 
+/* What its publisher's worker takes for settled now is on disk. */
+static uint64_t pass_on(struct router *router, struct publication *publication,
+                        const struct hash128 *id, unsigned worker)
+{
+    pass_on_message(router, publication, worker, id);
+    if (publication->is_arrival && publication->qos > 0 && router->journal.is_on)
+        redistribute_passed(router, publication, id, worker);
+    return UINT64_C(1) << worker;
+}
+
 /* Nobody's: to the best member, wherever. */
 static uint64_t deliver_new(struct router *router, struct publication *publication,
                             const struct hash128 *id)
@@ -158,10 +169,8 @@ static uint64_t deliver_new(struct router *router, struct publication *publicati
     struct subscription *s = find_member(router, group, publication, &prospect);
     unsigned worker;
     if (may_ask(router, publication, prospect) &&
-        find_worker(router, publication, id, prospect, &worker)) {
-        pass_on_message(router, publication, worker, id);
-        return UINT64_C(1) << worker;
-    }
+        find_worker(router, publication, id, prospect, &worker))
+        return pass_on(router, publication, id, worker);
     if (s == NULL) {
         stats_add(router->stats, STAT_publish_dropped, 1);
         return 0;
@@ -179,10 +188,8 @@ static uint64_t deliver_repeat(struct router *router, struct publication *public
     unsigned worker;
     if (has_known(router, group, publication->message_id))
         return 0;
-    if (find_asked(router, publication, id, &worker)) {
-        pass_on_message(router, publication, worker, id);
-        return UINT64_C(1) << worker;
-    }
+    if (find_asked(router, publication, id, &worker))
+        return pass_on(router, publication, id, worker);
     uint8_t hops = publication->hops;
     publication->hops = 0;
     publication->is_repeat = false;
