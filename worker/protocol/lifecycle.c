@@ -94,8 +94,8 @@ void lifecycle_wait_offline(struct protocol *protocol, struct session *session)
 static uint64_t due_again_ms(const struct session *session, uint64_t now)
 {
     uint64_t delay_ms = session->will->delay_s * 1000ULL;
-    if (session->expires_at_ms == UINT64_MAX)
-        return now + delay_ms; /* not known */
+    if (delay_ms == 0 || session->expires_at_ms == UINT64_MAX)
+        return now + delay_ms; /* when it began is not known, or does not matter */
     uint64_t interval_ms = session->expiry_s * 1000ULL;
     return session->expires_at_ms < interval_ms ? now
                                                 : session->expires_at_ms - interval_ms + delay_ms;
@@ -105,11 +105,14 @@ static void wait_again(struct protocol *protocol, struct session *session)
 {
     uint64_t now = loop_now_ms(protocol->router->loop);
     will_publish_older(protocol, session);
-    if (session->expires_at_ms == 0)
+    if (session->expires_at_ms == 0) {
         lifecycle_wait_offline(protocol, session);
-    else
-        start_timer(protocol, session,
-                    session->will == NULL ? UINT64_MAX : due_again_ms(session, now));
+        return;
+    }
+    /* Before the client can be back, which would take it for one that is not due yet. */
+    if (session->will != NULL && due_again_ms(session, now) <= now)
+        will_publish(protocol, session);
+    start_timer(protocol, session, session->will == NULL ? UINT64_MAX : due_again_ms(session, now));
 }
 
 void lifecycle_on_timer(struct session *session)

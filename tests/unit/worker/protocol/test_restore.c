@@ -2,6 +2,7 @@
 
 #include "tests/unit/worker/route/route_fixture.h"
 #include "worker/protocol/lifecycle.h"
+#include "worker/protocol/will.h"
 
 #include <string.h>
 
@@ -219,6 +220,41 @@ static void test_restore_then_sessions_wait_again(void **state)
     end(f);
 }
 
+/* Its client may be the first that we hear of, and would take a will away that is not due. */
+static void test_restore_then_overdue_wills_go_out(void **state)
+{
+    const struct {
+        uint32_t delay_s;
+        uint64_t end_at_ms;
+        bool is_out;
+    } cases[] = {
+        {0, FIXTURE_START_MS + 60000, true}, /* offline since now */
+        {0, FIXTURE_START_MS + 50000, true},
+        {10, FIXTURE_START_MS + 50000, true},
+        {11, FIXTURE_START_MS + 50000, false},
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture *f = begin(state);
+        list_init(&protocol.published_wills);
+        settle_queue_init(&protocol.unsettled_wills, NULL);
+        f->router.settle.on_settled = will_settled;
+        f->router.settle.owner = &protocol;
+        take_begin();
+        take_session(NUMBER, "one", false, cases[i].end_at_ms);
+        restore_take_body(&restore, &(struct record_message){.purpose = RECORD_FOR_JOURNAL,
+                                                             .message_id = 5,
+                                                             .will_delay_s = cases[i].delay_s,
+                                                             .session_expiry_s = 60,
+                                                             .topic = bytes_of("t"),
+                                                             .client_id = bytes_of("one")});
+        take_end();
+        lifecycle_wait_again(&protocol);
+        assert_int_equal(find("one")->will == NULL, cases[i].is_out);
+        will_done(&protocol);
+        end(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +263,7 @@ int main(void)
         FIXTURE_TEST_LIVE(test_restore_take_begins_anew),
         FIXTURE_TEST_LIVE(test_restore_is_complete_when_routed),
         FIXTURE_TEST_LIVE(test_restore_then_sessions_wait_again),
+        FIXTURE_TEST_LIVE(test_restore_then_overdue_wills_go_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
