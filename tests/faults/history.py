@@ -353,13 +353,16 @@ class Checker:
                 if s.text.startswith("$share/"):
                     groups[s.text].append((client, s))
         for text, members in groups.items():
-            received = collections.Counter()
+            received, first_at = collections.Counter(), {}
             for client in {client for client, _ in members}:
-                received.update(self.sessions[client].first_at.keys())
+                for id_, at in self.sessions[client].first_at.items():
+                    received[id_] += 1
+                    first_at[id_] = min(at, first_at.get(id_, at))
             self.check_received(text, [s for _, s in members], received)
             qos_min = min(s.qos for _, s in members)
             for id_, count in received.items():
-                if count > 1 and min(self.sent[id_].qos, qos_min) == 2:
+                if count > 1 and min(self.sent[id_].qos, qos_min) == 2 and (
+                        not self.is_excused(first_at[id_])):
                     self.add("twice", f"{text}: {id_} to {count} members")
 
     # -- retained --

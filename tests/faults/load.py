@@ -274,6 +274,7 @@ class Mortal(Actor):
         if self.rng.random() < 0.3:
             self.cut()
         if self.rng.random() < 0.3:
+            self.client.ping()  # so that it is known to be there at this moment
             self.leave()
             self.client.expect_end()
             self.client.cut()

@@ -62,11 +62,14 @@ class Run:
         return history.check(self.load.history, window)
 
     def finish_right(self, window=0, but=()):
-        """There are no violations, but for these kinds of them. A wrong history is kept."""
+        """There are no violations, but for these kinds of them. A wrong history is kept, and
+        what the broker said."""
         violations = [v for v in self.finish(window) if v.kind not in but]
         if violations:
             path = os.path.join(tempfile.gettempdir(), f"courtier-history-{self.seed}")
             self.load.history.save(path)
+            with open(path + ".log", "w", encoding="utf-8") as file:
+                file.write("\n".join(self.process.log))
             pytest.fail(f"SEED={self.seed}, {path}\n{history.summary(violations)}", False)
 
 
