@@ -325,6 +325,17 @@ def test_window_excuses_qos_2_that_the_broker_forgot():
     assert "dup" in kinds(events)
 
 
+def test_window_excuses_what_a_group_got_in_the_last_second():
+    """Nobody knows of it any more, so another member gets it."""
+    for died_at, allowed in ((2.5, set()), (3.5, {"twice"})):
+        events = shared_story()
+        events.append(Event(died_at, "fault", "", text="everything"))
+        events += [Event(9, kind, "m1", id=("p", 2), topic="load/x", qos=2, packet_id=50)
+                   for kind in ("recv", "release")]
+        assert kinds(events, window=1) == allowed
+        assert kinds(events) == {"twice"}
+
+
 def test_what_comes_late_from_before_a_fault_may_come_again_with_another_id():
     """The client reads what was sent to it when the broker is dead already."""
     def late(seconds):
