@@ -28,7 +28,8 @@
  *     DONE            session, seq                   acknowledged, expired, dropped
  *     RECEIVED        session, packet_id, message_id QoS 2 id from the client, in use; and
  *                                   its message, if not all may have it on disk; `unsure`:
- *                                   nor in their rings
+ *                                   nor in their rings; of a session that is leaving: a
+ *                                   message that is on its way to another member
  *     RECEIVE_END     session, packet_id
  *     KEEP_RETAINED   message_id                     retained; an empty payload clears
  *     KEEP_WILL       message_id                     the will of the message's client_id;

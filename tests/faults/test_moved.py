@@ -83,6 +83,46 @@ def test_survive_the_end_of_a_session(broker, pause, qos, worker):
         assert len(got) == count
 
 
+class Taker:
+    """A member at QoS 2 that takes and completes what comes, over several connections."""
+
+    def __init__(self, broker, client_id):
+        self.broker, self.client_id, self.got, self.open = broker, client_id, [], {}
+
+    def take(self, seconds):
+        """What comes in so many seconds; or, with None, until nothing more does."""
+        client = self.broker.connect(self.client_id, **keep(RECEIVE_MAXIMUM=100))
+        deadline = None if seconds is None else time.monotonic() + seconds
+        with contextlib.suppress(TimeoutError):
+            while deadline is None or time.monotonic() < deadline:
+                self.on_packet(client, client.recv(timeout=seconds or 3))
+
+    def on_packet(self, client, packet):
+        if packet.type == Type.PUBREL:
+            self.open.pop(packet.packet_id, None)
+            client.send(packets.ack(Type.PUBCOMP, packet.packet_id))
+            return
+        if not (packet.dup and packet.packet_id in self.open):
+            self.got.append(int(packet.payload))
+        self.open[packet.packet_id] = True
+        client.send(packets.ack(Type.PUBREC, packet.packet_id))
+
+
+@NO_LIMIT
+@pytest.mark.parametrize("worker", [0, 1])
+def test_what_a_member_completes_meanwhile_comes_once(broker, worker):
+    """It is half moved when everything dies, and the new member is done with some of it."""
+    gone = member(broker, 0, 2)
+    publish_all(broker, 2, COUNT // 5)
+    taker = Taker(broker, member(broker, worker, 2))
+    broker.connect(gone, clean=True)
+    taker.take(0.1)
+    broker.restart(kill=True)
+    taker.take(None)
+    assert len(taker.got) == len(set(taker.got))
+    assert set(taker.got) == set(range(COUNT // 5))
+
+
 @NO_LIMIT
 @pytest.mark.parametrize("kill", [True, False])
 def test_come_back_twice(broker, kill):

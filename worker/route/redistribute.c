@@ -23,6 +23,7 @@ struct leaving {
     struct list_node waiting; /* of struct delivery: to be placed */
     uint32_t moves;           /* of its deliveries */
     uint32_t unsure;          /* of the next ones so many may have been placed before a crash */
+    uint16_t note;            /* given out last */
     bool is_end;              /* of the session */
 };
 
@@ -35,6 +36,7 @@ struct move {
     uint64_t serial;   /* here: the last record of its new place; */
     uint32_t position; /* elsewhere: the end of its record in the ring, */
     bool is_in_ring;   /* once it is there */
+    uint16_t note;     /* QoS 2: packet id of the RECEIVED that says that it is on its way */
 };
 
 /* -- from here -- */
@@ -143,9 +145,21 @@ static void finish(struct router *router, const struct leaving *leaving, struct 
 
 /* -- until the new place is on disk -- */
 
+/* Who is done with it at its new place must be known as long as it may be placed once more.
+ * The ids that the client of an ended session had are free for that. */
+static uint16_t note_way(struct router *router, struct leaving *leaving, const struct delivery *d)
+{
+    if (d->qos != QOS_EXACTLY_ONCE || !leaving->is_end)
+        return 0;
+    leaving->note = (uint16_t)(leaving->note % UINT16_MAX + 1);
+    (void)entry_received(&router->journal, leaving->session, leaving->note, d->message->id, true);
+    return leaving->note;
+}
+
 static void wait_for_place(struct router *router, struct leaving *leaving, struct delivery *d,
                            uint64_t workers)
 {
+    uint16_t note = note_way(router, leaving, d);
     struct move *m = malloc(sizeof(*m));
     if (m == NULL)
         fatal("no memory for messages of a shared group");
@@ -154,6 +168,7 @@ static void wait_for_place(struct router *router, struct leaving *leaving, struc
         .delivery = d,
         .worker = workers == 0 ? router->self : (unsigned)__builtin_ctzll(workers),
         .serial = router->journal.serial,
+        .note = note,
     };
     leaving->moves++;
     router->move_count++;
@@ -189,6 +204,8 @@ static unsigned finish_kept(struct router *router)
         list_remove(&m->node);
         router->move_count--;
         m->leaving->moves--;
+        if (m->note != 0)
+            (void)entry_receive_end(&router->journal, m->leaving->session, m->note);
         finish(router, m->leaving, m->delivery);
         end_if_done(router, m->leaving);
         free(m);

@@ -3,8 +3,9 @@
 
 /*
  * QoS 2 messages that may come once more: their publisher may have to repeat them after
- * everything died, because not all workers had them on disk. While that is so, it is noted
- * which sessions had such a message and are done with it, so that none gets it twice.
+ * everything died, because not all workers had them on disk; or they are on their way from
+ * one member of a shared group to another. While that is so, it is noted which sessions had
+ * such a message and are done with it, so that none gets it twice.
  */
 
 #include "master/store/durable/durable.h"
@@ -13,9 +14,9 @@ enum { DURABLE_UNSURE_QOS = 2 }; /* of the deliveries that it is about */
 
 /* All inside a transaction for writing; 0 or -errno. */
 
-/* From now on this message may come once more. */
+/* From now on this message may come once more; also for somebody else's sake. */
 int durable_unsure_begin(struct durable *durable, uint64_t message_id);
-/* It does not any more: forgets who had it. */
+/* It does not any more, for one of those: the last one's end forgets who had it. */
 int durable_unsure_end(struct durable *durable, uint64_t message_id);
 /* The session had this message, and does not keep it any more; or nobody else of a shared
  * group is to have it. */

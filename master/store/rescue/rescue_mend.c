@@ -158,7 +158,7 @@ static int note_unsure(struct rescue_mend *mend, uint64_t id)
     int r = add_id(&mend->unsure, id);
     if (r < 0 || durable_env_has(mend->env, &key))
         return r;
-    r = durable_row_put_number(mend->env, &key, id);
+    r = durable_row_put_number(mend->env, &key, 1);
     return r < 0 ? r : note_change(mend);
 }
 
@@ -183,13 +183,24 @@ static int mend_will(struct rescue_mend *mend, const struct durable_key *key, st
     return note_unsure(mend, message.message_id + 1);
 }
 
+/* The one that stands for the message says how many may repeat it. */
 static int mend_unsure(struct rescue_mend *mend, const struct durable_key *key,
                        struct bytes content)
 {
+    uint64_t old = 0;
     (void)content;
-    bool is_needed = key->size >= DURABLE_NUMBER_PREFIX &&
-                     count_ids(&mend->unsure, durable_key_first(key)) > 0;
-    return is_needed ? 0 : drop(mend, key);
+    if (key->size <= DURABLE_NUMBER_PREFIX)
+        return drop(mend, key);
+    uint64_t count = count_ids(&mend->unsure, durable_key_first(key));
+    if (count == 0)
+        return drop(mend, key);
+    if (durable_key_second(key) != 0)
+        return 0;
+    int r = durable_row_get_number(mend->env, key, &old);
+    if (r < 0 || old == count)
+        return r;
+    r = durable_row_put_number(mend->env, key, count);
+    return r < 0 ? r : note_change(mend);
 }
 
 /* -- all -- */

@@ -329,6 +329,34 @@ static void test_durable_tells_at_once_who_has_it_through_a_shared_group(void **
     durable_close(&d);
 }
 
+/* Its publisher, and who passes it on to another member of a shared group. */
+static void test_durable_knows_who_had_it_until_the_last_is_sure(void **state)
+{
+    const struct record_journal begin[] = {
+        {.kind = RECORD_RECEIVED, .session = 1, .packet_id = 7, .message_id = 9},
+        {.kind = RECORD_DONE, .session = 2, .seq = 1},
+    };
+    const struct record_journal ends[][2] = {
+        {{.kind = RECORD_RECEIVE_END, .session = 3, .packet_id = 4},
+         {.kind = RECORD_RECEIVE_END, .session = 1, .packet_id = 7}},
+        {{.kind = RECORD_RECEIVED, .session = 1, .packet_id = 7},
+         {.kind = RECORD_RECEIVED, .session = 3, .packet_id = 4}},
+        {{.kind = RECORD_SESSION_END, .session = 3}, {.kind = RECORD_SESSION_END, .session = 1}},
+    };
+    struct durable d = open_durable(*state, false);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        put_unsure(&d);
+        apply(&d, begin, 2);
+        apply(&d, begin, 2); /* reading it twice does no harm */
+        assert_unsure(&d, 1, 1);
+        apply(&d, &ends[i][0], 1);
+        assert_unsure(&d, 1, 1);
+        apply(&d, &ends[i][1], 1);
+        assert_unsure(&d, 0, 0);
+    }
+    durable_close(&d);
+}
+
 static void test_durable_forgets_who_had_what_is_sure(void **state)
 {
     const struct record_journal ends[][2] = {
@@ -363,6 +391,7 @@ int main(void)
         FIXTURED(test_durable_apply_twice_is_once),
         FIXTURED(test_durable_tells_who_had_what_may_come_once_more),
         FIXTURED(test_durable_tells_at_once_who_has_it_through_a_shared_group),
+        FIXTURED(test_durable_knows_who_had_it_until_the_last_is_sure),
         FIXTURED(test_durable_forgets_who_had_what_is_sure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
