@@ -288,9 +288,12 @@ static bool place(struct router *router, struct publication *p, const struct has
     if ((group.any & router->outbound.blocked) != 0)
         return false;
     if (group.worker != router->self) {
-        struct forward_target to = {.worker = group.worker,
-                                    .groups = {id->bytes, sizeof(id->bytes)}};
-        (void)forward_message(router, p, &to); /* its first way, as from a publisher */
+        struct forward_target to = {
+            .worker = group.worker,
+            .hops = group.any >> router->self & 1, /* else as from a publisher */
+            .groups = {id->bytes, sizeof(id->bytes)},
+        };
+        (void)forward_message(router, p, &to);
         *ret_workers = UINT64_C(1) << group.worker;
     } else {
         *ret_workers = shared_deliver(router, p, id);
