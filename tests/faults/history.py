@@ -158,7 +158,9 @@ class Checker:
         self.will_ids = {}
         self.fault_times = [e.at for e in events if e.kind == "fault"]
         self.window = window
-        self.total_faults = [e.at for e in events if e.kind == "fault" and e.text == "everything"]
+        self.power_cuts = [e.at for e in events if e.kind == "fault" and e.text == "power"]
+        self.total_faults = self.power_cuts + [
+            e.at for e in events if e.kind == "fault" and e.text == "everything"]
         self.faults = 0  # so far,
         self.fault_at = 0.0  # and the time of the latest
 
@@ -172,6 +174,11 @@ class Checker:
     def is_near_fault(self, at):
         near = NEAR_S + self.window
         return any(at - near <= f <= at + near for f in self.fault_times)
+
+    def is_without_disk(self, at):
+        """The broker lives on for a moment, and serves the sessions that it knows; the will of
+        a CONNECT is not kept then."""
+        return any(f <= at <= f + NEAR_S for f in self.power_cuts)
 
     def run(self):
         # A receiver may log before the sender's thread has come to log: nobody's order but a
@@ -426,7 +433,8 @@ class Checker:
     def check_will(self, client, session, id_, event):
         verdict, ended_at = self.wills.get(id_), self.will_ended.get(id_, event.at)
         is_unsure = self.is_near_fault(ended_at)
-        if verdict == "must" and id_ not in session.first_at and not self.is_excused(event.at):
+        if verdict == "must" and id_ not in session.first_at and not (
+                self.is_excused(event.at) or self.is_without_disk(event.at)):
             self.add("will", f"{client}: {id_} did not come")
         if verdict == "must not" and id_ in session.first_at and not is_unsure:
             self.add("will", f"{client}: {id_} came after DISCONNECT")

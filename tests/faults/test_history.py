@@ -336,6 +336,19 @@ def test_window_excuses_what_a_group_got_in_the_last_second():
         assert kinds(events) == {"twice"}
 
 
+def test_will_of_a_connect_without_disk_may_get_lost():
+    """Of one that comes after the power went, and no other."""
+    for died_at, allowed in ((0.9, set()), (1.1, {"will"}), (0.1, {"will"})):
+        events = [Event(0.01, kind, "watch", topic="wills/#", qos=2)
+                  for kind in ("connect", "subscribe", "subscribed")]
+        events += [Event(1 + number / 100, kind, "w", id=("w", 0), topic="wills/w", qos=1)
+                   for number, kind in enumerate(("will", "armed", "closed"))]
+        events.append(Event(died_at, "fault", "", text="power"))
+        assert kinds(events) == allowed
+        assert kinds([e._replace(text="everything") if e.kind == "fault" else e
+                      for e in events]) == {"will"}
+
+
 def test_what_comes_late_from_before_a_fault_may_come_again_with_another_id():
     """The client reads what was sent to it when the broker is dead already."""
     def late(seconds):

@@ -36,7 +36,7 @@ def move(broker, disk, *lines):
 
 def cut(run, disk):
     """The power goes, comes back, and the broker starts again."""
-    run.load.fault("everything")
+    run.load.fault("power")
     disk.cut()
     time.sleep(run.rng.uniform(0, EIO_S))
     run.process.restart(kill=True, meanwhile=disk.repower)
