@@ -191,6 +191,24 @@ def edge_076_full_queues_are_passed_over(broker, homes):
     assert sorted(got) == numbers(0, 10)
 
 
+@ENDING
+@pytest.mark.conf("max_queued_messages 10")
+def edge_076_full_queues_are_passed_over_by_what_a_session_leaves(broker, homes, end):
+    """Also when the member with room is on the worker that the session was on."""
+    topic, publisher = broker.topic(), broker.connect()
+    gone = join_to_stay(broker, homes[0], RECEIVE_MAXIMUM=1)
+    publish_numbers(publisher, topic, 0, 10)
+    take(gone, 1)
+    full = join_to_stay(broker, homes[1])
+    full.subscribe(broker.topic("own"), qos=1)
+    cut_after_all(full)
+    publish_numbers(publisher, broker.topic("own"), 0, 10)
+    roomy = join_to_stay(broker, homes[0])
+    cut_after_all(roomy)
+    end(broker, gone)
+    assert sorted(p.payload for p in come_back(broker, roomy).receive(10)) == numbers(0, 10)
+
+
 # -- what a member had when it goes --
 
 @ENDING

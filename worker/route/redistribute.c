@@ -273,6 +273,14 @@ static bool is_expired(const struct router *router, const struct publication *p)
     return p->expiry_at_ms != 0 && p->expiry_at_ms <= loop_now_ms(router->loop);
 }
 
+/* We count among the group's workers for members that left. A worker that asked us for
+ * them would get the message back, later than what came after it. */
+static bool is_left(struct router *router, const struct trie_group *group, const struct hash128 *id)
+{
+    return (group->any >> router->self & 1) != 0 &&
+           filters_find_group(&router->filters, id) == NULL;
+}
+
 /* False when it has to wait; `ret_workers`: the other worker that it went to, if any. */
 static bool place(struct router *router, struct publication *p, const struct hash128 *id,
                   uint64_t *ret_workers)
@@ -285,15 +293,12 @@ static bool place(struct router *router, struct publication *p, const struct has
     }
     if (lookup_group(router, p->topic, id, &group) == LOOKUP_GROUP_UNKNOWN)
         return false;
-    if ((group.any & router->outbound.blocked) != 0)
+    if ((group.any & router->outbound.blocked) != 0 || is_left(router, &group, id))
         return false;
     if (group.worker != router->self) {
-        struct forward_target to = {
-            .worker = group.worker,
-            .hops = group.any >> router->self & 1, /* else as from a publisher */
-            .groups = {id->bytes, sizeof(id->bytes)},
-        };
-        (void)forward_message(router, p, &to);
+        struct forward_target to = {.worker = group.worker,
+                                    .groups = {id->bytes, sizeof(id->bytes)}};
+        (void)forward_message(router, p, &to); /* its first way, as from a publisher */
         *ret_workers = UINT64_C(1) << group.worker;
     } else {
         *ret_workers = shared_deliver(router, p, id);

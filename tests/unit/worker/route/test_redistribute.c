@@ -46,6 +46,12 @@ static void end(struct scene *scene)
         session_free(scene->gone);
 }
 
+/* The store has heard that there are no members here. */
+static void withdraw(struct scene *scene)
+{
+    fixture_want_group(scene->f, "$share/g/t", FIXTURE_SELF, 0);
+}
+
 static struct session *join(struct scene *scene)
 {
     struct session *s = fixture_session(scene->f, "other", &other_conn);
@@ -104,6 +110,7 @@ static void test_redistribute_session_to_another_worker(void **state)
     get(&scene, "sent", QOS_AT_LEAST_ONCE, 0);
     fixture_want_group(scene.f, "$share/g/t", FIXTURE_OTHER, 1);
     end(&scene);
+    withdraw(&scene);
     assert_false(step(&scene));
     for (unsigned i = 0; i < 2; i++) {
         assert_true(fixture_next_message(scene.f, FIXTURE_OTHER, &message));
@@ -115,6 +122,22 @@ static void test_redistribute_session_to_another_worker(void **state)
         assert_false(message.plain);
     }
     assert_dropped(&scene, 0);
+}
+
+/* A worker that asked us meanwhile would get back later what it passed on. */
+static void test_redistribute_step_waits_while_we_count_as_having_members(void **state)
+{
+    struct scene scene = begin(state);
+    struct record_message message;
+    get(&scene, "x", QOS_AT_LEAST_ONCE, 0);
+    fixture_want_group(scene.f, "$share/g/t", FIXTURE_OTHER, 1);
+    end(&scene);
+    assert_false(step(&scene));
+    assert_false(fixture_next_message(scene.f, FIXTURE_OTHER, &message));
+    withdraw(&scene);
+    assert_false(step(&scene));
+    assert_true(fixture_next_message(scene.f, FIXTURE_OTHER, &message));
+    assert_bytes(message.payload, "x");
 }
 
 static void test_redistribute_step_is_bounded(void **state)
@@ -145,6 +168,7 @@ static void test_redistribute_step_waits_for_a_full_ring(void **state)
     fixture_want_group(scene.f, "$share/g/t", FIXTURE_OTHER, 1);
     router->outbound.blocked = 1ULL << FIXTURE_OTHER;
     end(&scene);
+    withdraw(&scene);
     assert_false(step(&scene));
     assert_false(list_is_empty(&router->leaving));
     (void)outbound_retry(&router->outbound);
@@ -159,6 +183,7 @@ static void test_redistribute_step_drops_what_nobody_is_left_for(void **state)
     for (unsigned i = 0; i < 5; i++)
         get(&scene, "x", QOS_AT_LEAST_ONCE, 0);
     end(&scene);
+    withdraw(&scene);
     assert_false(step(&scene));
     assert_true(list_is_empty(&scene.f->router.leaving));
     assert_dropped(&scene, 5);
@@ -228,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST_LIVE(test_redistribute_session_in_order),
         FIXTURE_TEST_LIVE(test_redistribute_session_to_another_worker),
+        FIXTURE_TEST_LIVE(test_redistribute_step_waits_while_we_count_as_having_members),
         FIXTURE_TEST_LIVE(test_redistribute_step_is_bounded),
         FIXTURE_TEST_LIVE(test_redistribute_step_waits_for_a_full_ring),
         FIXTURE_TEST_LIVE(test_redistribute_step_drops_what_nobody_is_left_for),
