@@ -32,6 +32,8 @@ CONTROL = re.compile(r"( +)(?:if|for|while|do|switch|list_for_each)\b")
 UNFINISHED = re.compile(r"\b(?:[T]ODO|[F]IXME|[X]XX)\b(?!\(#\d+\))")
 # Someone's own machine.
 PRIVATE_PATH = re.compile(r"(?<![\w./$}])/(?:home|root|work|Users)/\w")
+TOP_LEVEL = {*PRODUCT, "etc", "tests", "meson.build", "README.md", "LICENSE"}
+BUILT = re.compile(r"build|compile_commands\.json$|__pycache__$")
 TEXT_SUFFIXES = {".c", ".h", ".py", ".md", ".build", ".conf", ".yml", ""}
 
 
@@ -179,6 +181,12 @@ def check_texts(root: Path):
                 yield Finding(path.relative_to(root).as_posix(), number, "a path of one machine")
 
 
+def check_top_level(root: Path):
+    for path in sorted(root.iterdir()):
+        if path.name not in TOP_LEVEL and path.name[0] != "." and not BUILT.match(path.name):
+            yield Finding(path.name, 1, "does not belong at the top level")
+
+
 def check(root: Path):
     product = sources(root, PRODUCT, (".c", ".h"))
     files = product + sources(root, ("tests",), (".c", ".h"))
@@ -198,6 +206,7 @@ def check(root: Path):
     yield from check_names(files)
     yield from check_meson(root, [f for f in files if f.path.endswith(".c")])
     yield from check_texts(root)
+    yield from check_top_level(root)
 
 
 if __name__ == "__main__":

@@ -214,6 +214,9 @@ class StyleTest(CheckTest):
     def test_private_path(self):
         self.expect("path of one machine", "etc/run:2", "#!/bin/sh\ncd /ho" "me/me/x\n")
 
+    def test_top_level(self):
+        self.expect("does not belong at the top level", "notes.txt:1", "x\n")
+
 
 class HeadersTest(CheckTest):
     def test_found_and_clean(self):

@@ -273,11 +273,13 @@ static bool is_expired(const struct router *router, const struct publication *p)
     return p->expiry_at_ms != 0 && p->expiry_at_ms <= loop_now_ms(router->loop);
 }
 
-/* We count among the group's workers for members that left. A worker that asked us for
- * them would get the message back, later than what came after it. */
+/* We count among the group's workers for members that left, until the store has heard of
+ * it. A worker that asked us for them would get the message back, later than what came
+ * after it. */
 static bool is_left(struct router *router, const struct trie_group *group, const struct hash128 *id)
 {
     return (group->any >> router->self & 1) != 0 &&
+           router->announcer.confirmed < router->announcer.serial &&
            filters_find_group(&router->filters, id) == NULL;
 }
 

@@ -140,6 +140,24 @@ static void test_redistribute_step_waits_while_we_count_as_having_members(void *
     assert_bytes(message.payload, "x");
 }
 
+/* The store had no room to take us out. */
+static void test_redistribute_step_goes_on_when_the_store_has_answered(void **state)
+{
+    struct scene scene = begin(state);
+    struct announcer *announcer = &scene.f->router.announcer;
+    struct record_message message;
+    get(&scene, "x", QOS_AT_LEAST_ONCE, 0);
+    fixture_want_group(scene.f, "$share/g/t", FIXTURE_OTHER, 1);
+    end(&scene);
+    assert_false(step(&scene));
+    assert_false(list_is_empty(&scene.f->router.leaving));
+    assert_true(announcer_confirm(announcer, announcer->serial));
+    assert_false(step(&scene));
+    assert_true(list_is_empty(&scene.f->router.leaving));
+    assert_true(fixture_next_message(scene.f, FIXTURE_OTHER, &message));
+    assert_bytes(message.payload, "x");
+}
+
 static void test_redistribute_step_is_bounded(void **state)
 {
     enum { MESSAGES = 200 };
@@ -254,6 +272,7 @@ int main(void)
         FIXTURE_TEST_LIVE(test_redistribute_session_in_order),
         FIXTURE_TEST_LIVE(test_redistribute_session_to_another_worker),
         FIXTURE_TEST_LIVE(test_redistribute_step_waits_while_we_count_as_having_members),
+        FIXTURE_TEST_LIVE(test_redistribute_step_goes_on_when_the_store_has_answered),
         FIXTURE_TEST_LIVE(test_redistribute_step_is_bounded),
         FIXTURE_TEST_LIVE(test_redistribute_step_waits_for_a_full_ring),
         FIXTURE_TEST_LIVE(test_redistribute_step_drops_what_nobody_is_left_for),
